@@ -1,0 +1,53 @@
+/**
+ * The floors of the house. A module may use its own folder and the floors below: never up, never
+ * sideways, never in a circle. `docs/ARCHITECTURE.md` draws this; this file is what holds.
+ */
+const floor = (name, from, may, why) => ({
+  name,
+  comment: why,
+  severity: "error",
+  from: { path: from },
+  to: { path: "^(src|gate|test|scenarios|scorecards|scripts|evidence)/", pathNot: may }
+})
+
+const contract = "domain/|engine/Engine\\.ts"
+
+module.exports = {
+  forbidden: [
+    { name: "no-circles", severity: "error", from: {}, to: { circular: true } },
+    // The benches import the shipped bundle, which is not there before the build.
+    { name: "resolves", severity: "error", from: {}, to: { couldNotResolve: true, pathNot: "/dist/" } },
+
+    floor("domain", "^src/domain/", "^src/domain/", "rules know nothing of storage, network or process"),
+    floor("engine", "^src/engine/", "^src/(domain|engine)/", "storage knows the shapes, not who asks"),
+    floor("control", "^src/control/", `^src/(${contract}|control/)`, "commands use the engine's contract"),
+    floor("runtime", "^src/runtime/", `^src/(${contract}|runtime/)`, "work uses the engine's contract"),
+    floor("supervisor", "^src/runtime/supervisor/", "^src/(domain/|runtime/supervisor/)", "it outlives the server and imports next to nothing"),
+    floor("cli", "^src/edge/cli/", "^src/(domain/|control/|engine/Engine\\.ts|edge/cli/|Config\\.ts|config\\.schema\\.json)", "an edge translates; it decides nothing"),
+    floor("product", "^src/", "^src/", "the product does not know that it is judged"),
+
+    floor("gate", "^gate/", "^(gate|scorecards|scenarios|evidence)/", "the gate shares no code with what it judges"),
+    floor("measures", "^gate/(kpi|invariant)/", "^gate/(kpi/|invariant/|History\\.ts|Verdict\\.ts)", "a measure reads history and nothing else"),
+    floor("scorecard", "^gate/scorecard/", "^(gate/(kpi/|invariant/|scorecard/|History\\.ts|Verdict\\.ts)|scorecards/)", "thresholds and history to result, pure"),
+    floor("evidence", "^gate/evidence/", "^(gate/(kpi/|invariant/|scorecard/|evidence/|History\\.ts|Verdict\\.ts)|evidence/)", "evidence records results and checks them; it runs nothing"),
+
+    {
+      name: "sql-in-the-engine-only",
+      severity: "error",
+      from: { path: "^(src|gate)/", pathNot: "^src/engine/" },
+      to: { path: "node_modules/(@effect/sql|better-sqlite3)" }
+    },
+    {
+      name: "rules-are-pure",
+      comment: "no file, network or process below this line",
+      severity: "error",
+      from: { path: "^(src/domain|gate/kpi|gate/invariant|gate/scorecard)/" },
+      to: { dependencyTypes: ["core"], pathNot: "^(node:)?crypto$" }
+    }
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    tsConfig: { fileName: "tsconfig.json" },
+    tsPreCompilationDeps: true
+  }
+}

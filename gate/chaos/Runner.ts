@@ -1,0 +1,61 @@
+/** Plays one scenario from its file to its evidence. Whatever goes wrong, what was seen until then is kept. */
+import { mkdtempSync, realpathSync } from "node:fs"
+import { join } from "node:path"
+import { Cause, Clock, Effect, Exit } from "effect"
+import type { Journal, Scenario, Script } from "../History.ts"
+import { endAll, eventsText, ledgerText, type Workspace } from "./Product.ts"
+import { pause } from "./script/pause.ts"
+import { replay } from "./script/replay.ts"
+import { restart } from "./script/restart.ts"
+import { standstill } from "./script/standstill.ts"
+import { seeded } from "./Seed.ts"
+import type { Stage, StageFailed } from "./Stage.ts"
+import { prepare } from "./Workload.ts"
+import type { Scope } from "effect"
+
+export interface Played {
+  readonly id: string
+  readonly journal: Journal
+  readonly eventsText: string | null
+  readonly effectsText: string | null
+}
+
+const scripts = { restart, pause, replay, standstill } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
+
+export interface RunnerOptions {
+  /** Where the workspace of the scenario is made. */
+  readonly dir: string
+  readonly program: string
+  readonly env: Readonly<Record<string, string>>
+}
+
+export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<Played> =>
+  Effect.gen(function*() {
+    const workspace: Workspace = { dir: realpathSync(mkdtempSync(join(options.dir, `${scenario.id}-`))), program: options.program, env: options.env }
+    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [] }
+    prepare(workspace.dir, scenario)
+    const started_at = yield* Clock.currentTimeMillis
+    const exit = yield* scripts[scenario.workload.script](stage).pipe(
+      Effect.scoped,
+      Effect.ensuring(Effect.sync(() => endAll(workspace))),
+      Effect.timeoutFail({ duration: scenario.limits.wall_ms, onTimeout: () => new Error(`the scenario took longer than ${scenario.limits.wall_ms} ms`) }),
+      Effect.exit
+    )
+    const events = yield* Effect.either(eventsText(workspace))
+    const { faults, replays, requests, restarts, summaries } = stage
+    const journal: Journal = {
+      v: 1,
+      scenario,
+      seed: scenario.seed,
+      started_at,
+      ended_at: yield* Clock.currentTimeMillis,
+      status: Exit.isSuccess(exit) ? "completed" : "aborted",
+      note: Exit.match(exit, { onSuccess: () => null, onFailure: (cause) => Cause.pretty(cause).split("\n")[0]?.slice(0, 600) ?? "failed" }),
+      requests,
+      replays,
+      faults,
+      summaries,
+      restarts
+    }
+    return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace) }
+  })

@@ -1,0 +1,157 @@
+/**
+ * The stage of one scenario: the workspace, the chance, and the journal that grows while it is played. Scripts use its
+ * verbs; whatever they do is on record without their help.
+ */
+import { Clock, Data, Effect, Ref, type Scope } from "effect"
+import type { Fault, FaultClass, Replay, Request, Restart, Row, Sample, Scenario, Target } from "../History.ts"
+import { type Ended, ledgerText, opsgate, opsgateJson, type ProductFailed, serve, type Server, type Workspace } from "./Product.ts"
+import { needsApproval, type Planned } from "./Workload.ts"
+
+export interface Stage {
+  readonly workspace: Workspace
+  readonly scenario: Scenario
+  readonly chance: () => number
+  readonly requests: Array<Request>
+  readonly replays: Array<Replay>
+  readonly faults: Array<Fault>
+  readonly summaries: Array<Sample>
+  readonly restarts: Array<Restart>
+}
+
+/** A scenario did not get where it had to. */
+export class ScenarioStuck extends Data.TaggedError("ScenarioStuck")<{ readonly waitedFor: string }> {
+  override get message() {
+    return `waited in vain for ${this.waitedFor}`
+  }
+}
+
+export type StageFailed = ProductFailed | ScenarioStuck
+
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const isRow = (value: unknown): value is Row => isObject(value) && typeof value["id"] === "string" && typeof value["state"] === "string"
+
+/** Polls until the effect answers something other than null. */
+export const until = <A, E, R>(waitedFor: string, look: Effect.Effect<A | null, E, R>, everyMs: number, limitMs: number): Effect.Effect<A, E | ScenarioStuck, R> => {
+  const again: Effect.Effect<A, E, R> = look.pipe(Effect.filterOrElse((found) => found !== null, () => Effect.zipRight(Effect.sleep(everyMs), again)))
+  return Effect.timeoutFail(again, { duration: limitMs, onTimeout: () => new ScenarioStuck({ waitedFor }) })
+}
+
+/** Tasks as the product lists them; works with the server down and stopped. */
+export const rows = (stage: Stage, ...words: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Row>, ProductFailed> =>
+  Effect.map(opsgateJson(stage.workspace, "task", "list", "--limit", "10000", ...words), (json) => (Array.isArray(json) ? json.filter(isRow) : []))
+
+/** Exit code for "the server went away in the middle": the command may be repeated with its key. */
+const unreachable = 69
+const triesMax = 20
+
+/** A command that is repeated, with the same key, while the server is away: what a careful user does. */
+export const persist = (stage: Stage, ...words: ReadonlyArray<string>): Effect.Effect<Ended, ProductFailed> => {
+  const attempt = (left: number): Effect.Effect<Ended, ProductFailed> =>
+    opsgate(stage.workspace, ...words, "--json").pipe(
+      Effect.filterOrElse(({ code }) => code !== unreachable || left === 0, () => Effect.zipRight(Effect.sleep(50), attempt(left - 1)))
+    )
+  return attempt(triesMax)
+}
+
+/** The task that an answer names, if it was granted. */
+export const taskIn = ({ code, stdout }: Ended): string | null => {
+  if (code !== 0) return null
+  try {
+    const json: unknown = JSON.parse(stdout)
+    return isObject(json) && typeof json["task"] === "string" ? json["task"] : null
+  } catch {
+    return null
+  }
+}
+
+export const submitWords = (planned: Planned, payload: unknown = planned.payload): ReadonlyArray<string> =>
+  ["task", "submit", planned.kind, JSON.stringify(payload), "--key", planned.key]
+
+/** Asks for a task and puts the request on record, answered or not. */
+export const request = (stage: Stage, planned: Planned): Effect.Effect<string | null, ProductFailed> =>
+  Effect.map(persist(stage, ...submitWords(planned)), (ended) => {
+    const task = taskIn(ended)
+    const { class: taskClass, expect, key, kind } = planned
+    stage.requests.push({ key, kind, class: taskClass, task, expect })
+    return task
+  })
+
+/** Asks for a task and takes it as far as its plan says. */
+export const handle = (stage: Stage, planned: Planned): Effect.Effect<string | null, ProductFailed> =>
+  Effect.gen(function*() {
+    const task = yield* request(stage, planned)
+    if (task === null || !needsApproval(planned) || planned.handling === "leave") return task
+    const step = (op: string, ...more: ReadonlyArray<string>) => persist(stage, "task", op, task, "--key", `${planned.key}:${op}`, ...more)
+    if (planned.handling === "reject") yield* step("reject", "--reason", "the scenario says no")
+    else if (planned.handling === "cancel") yield* step("cancel", "--reason", "the scenario changed its mind")
+    else {
+      yield* step("approve")
+      yield* step("resume")
+    }
+    return task
+  })
+
+/** Puts a fault on record. */
+export const record = (stage: Stage, fault: Omit<Fault, "id" | "seed">): Effect.Effect<void> =>
+  Effect.sync(() => void stage.faults.push({ id: `${stage.scenario.id}/${stage.faults.length + 1}`, seed: stage.scenario.seed, ...fault }))
+
+/** How many faults of this sort have hit so far. */
+export const hits = (stage: Stage, wanted: FaultClass, target: Target): number =>
+  stage.faults.filter((fault) => fault.class === wanted && fault.must_hit === target && fault.hit.length > 0 && fault.witness !== null).length
+
+/** Tasks whose effect has started and is not done, as the ledger says. */
+export const effectsInProgress = (stage: Stage): ReadonlySet<string> => {
+  const open = new Set<string>()
+  for (const line of ledgerText(stage.workspace).split("\n")) {
+    const match = /^\{"phase":"(start|done)","task":"([^"]+)"/.exec(line)
+    if (match === null) continue
+    const [, phase, task = ""] = match
+    if (phase === "start") open.add(task)
+    else open.delete(task)
+  }
+  return open
+}
+
+/** The server of a stage, which faults end and which is then started again. */
+export interface Life {
+  readonly server: Effect.Effect<Server>
+  /** Ends the server with SIGKILL, puts the fault on record, and starts the next server. Answers the tasks as they stood in between. */
+  readonly killAndRestart: Effect.Effect<ReadonlyArray<Row>, StageFailed, Scope.Scope>
+}
+
+export const live = (stage: Stage): Effect.Effect<Life, ProductFailed, Scope.Scope> =>
+  Effect.gen(function*() {
+    const current = yield* Ref.make(yield* serve(stage.workspace))
+    return {
+      server: Ref.get(current),
+      killAndRestart: Effect.gen(function*() {
+        const server = yield* Ref.get(current)
+        const at = yield* Clock.currentTimeMillis
+        yield* server.signal("SIGKILL")
+        const { signal } = yield* server.ended
+        const found = yield* rows(stage)
+        yield* record(stage, {
+          class: "sigkill",
+          must_hit: "running",
+          at,
+          hit: found.filter((row) => row.state === "RUNNING" && row["blocked"] !== true).map(({ id }) => id),
+          witness: signal === "SIGKILL" ? { kind: "exit", detail: `process ${server.pid} ended by ${signal}` } : null
+        })
+        yield* Ref.set(current, yield* serve(stage.workspace))
+        return found
+      })
+    }
+  })
+
+/** Waits until every task that was asked for is in one of its expected states, as the latest look at the list says. */
+export const settled = (stage: Stage, latest: () => ReadonlyArray<Row>): Effect.Effect<void, ScenarioStuck> =>
+  until(
+    "every task to end as expected",
+    Effect.sync(() => {
+      const states = new Map(latest().map((row) => [row.id, row.state]))
+      return stage.requests.every(({ expect, task }) => task === null || expect.states.includes(states.get(task) ?? "")) ? true : null
+    }),
+    20,
+    stage.scenario.limits.wall_ms
+  ).pipe(Effect.asVoid)

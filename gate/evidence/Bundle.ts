@@ -1,0 +1,126 @@
+/**
+ * Writes the evidence of one run as a directory that can be checked without us (`docs/gate.md`, "The bundle").
+ * It records what it is given and judges nothing; the same input gives the same bytes.
+ */
+import type { KeyObject } from "node:crypto"
+import { Either, Schema } from "effect"
+import type { Journal } from "../History.ts"
+import type { Result } from "../scorecard/Scorecard.ts"
+import { canonical } from "./Canonical.ts"
+import { signEnvelope } from "./Dsse.ts"
+import { BundleNotWritten, type Files, isPath, writeFiles } from "./Files.ts"
+import { fingerprint, publicPem } from "./Keys.ts"
+import { createdBy, listFiles, type LogEnd, type Manifest, manifestFile, manifestSchema, type Window } from "./Manifest.ts"
+import { endOf } from "./Chain.ts"
+import { metricsFile, metricsOf } from "./Metrics.ts"
+import { readme } from "./Readme.ts"
+import { effectsFile, eventsFile, journalFile, readEvents } from "./Reader.ts"
+import { statementOf } from "./Statement.ts"
+import { envelopeFile, renderSums, sumsFile } from "./Sums.ts"
+
+export interface BundleInput {
+  /** Where the bundle will be; nothing may be there. */
+  readonly dir: string
+  readonly run: string
+  /** 40 hex digits, or `unknown`. */
+  readonly commit: string
+  readonly profile: string
+  readonly window: Window
+  readonly scenarios: ReadonlyArray<{
+    readonly id: string
+    readonly journal: Journal
+    /** As `opsgate events` printed it; null when there is no log. */
+    readonly eventsText: string | null
+    /** As the commands wrote it; null when there is no ledger. */
+    readonly effectsText: string | null
+  }>
+  /** The bytes of the two scorecards, as text. */
+  readonly scorecardText: string
+  readonly boardText: string
+  readonly result: Result
+  readonly boardResult: Result
+  /** REPORT.md and gate/junit.xml, from `gate/report`. */
+  readonly report: string
+  readonly junit: string
+  /** Ed25519 private key. */
+  readonly key: KeyObject
+}
+
+export interface WrittenBundle {
+  readonly dir: string
+  readonly fingerprint: string
+}
+
+export const scorecardFile = "policy/scorecard.json"
+export const boardFile = "policy/board.json"
+export const publicKeyFile = "keys/gate.pub.pem"
+
+/** Writes the bundle. Refused when `dir` exists, a value has no JSON form, an id is no file name, or the key is not Ed25519. */
+export const writeBundle = (input: BundleInput): Either.Either<WrittenBundle, BundleNotWritten> =>
+  bundleFiles(input).pipe(
+    Either.flatMap((files) => writeFiles(input.dir, files)),
+    Either.map(() => ({ dir: input.dir, fingerprint: fingerprint(input.key) }))
+  )
+
+/** The files of a bundle without writing them. */
+export const bundleFiles = (input: BundleInput): Either.Either<Files, BundleNotWritten> =>
+  Either.gen(function*() {
+    const refuse = (why: string) => new BundleNotWritten({ dir: input.dir, why })
+    const ids = input.scenarios.map(({ id }) => id)
+    const unfit = ids.find((id, index) => !isPath(id) || id.includes("/") || ids.indexOf(id) !== index)
+    if (unfit !== undefined) return yield* Either.left(refuse(`scenario id ${unfit} is no file name or not unique`))
+
+    const content = yield* contentOf(input).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    const manifest = manifestOf(input, content)
+    const manifestText = yield* document(manifest).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    const sums = renderSums(bytesOf(new Map([...content, [manifestFile, manifestText]])))
+    const declaredChecks = yield* declaredIn(input.scorecardText).pipe(Either.mapLeft(refuse))
+    const seeds = Object.fromEntries(input.scenarios.map(({ id, journal }) => [id, journal.seed]))
+    const { result, scorecardText } = input
+    const statement = statementOf({ sums, manifestText, manifest, scorecardText, declaredChecks, result, seeds })
+    const payload = yield* canonical(statement).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    const envelope = yield* signEnvelope(Buffer.from(payload), input.key).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    return bytesOf(new Map([...content, [manifestFile, manifestText], [sumsFile, sums], [envelopeFile, envelope]]))
+  })
+
+const contentOf = (input: BundleInput) =>
+  Either.gen(function*() {
+    const texts = new Map<string, string>()
+    texts.set("README.md", readme({ run: input.run, decision: input.result.decision, fingerprint: fingerprint(input.key) }))
+    texts.set("REPORT.md", input.report)
+    texts.set("gate/junit.xml", input.junit)
+    texts.set(scorecardFile, input.scorecardText)
+    texts.set(boardFile, input.boardText)
+    texts.set(publicKeyFile, publicPem(input.key))
+    texts.set(metricsFile, yield* document(metricsOf(input.result, input.boardResult)))
+    for (const { effectsText, eventsText, id, journal } of input.scenarios) {
+      texts.set(journalFile(id), yield* document(journal))
+      if (eventsText !== null) texts.set(eventsFile(id), eventsText)
+      if (effectsText !== null) texts.set(effectsFile(id), effectsText)
+    }
+    return texts
+  })
+
+const manifestOf = (input: BundleInput, content: ReadonlyMap<string, string>): Manifest => ({
+  schema: manifestSchema,
+  run: input.run,
+  commit: input.commit,
+  profile: input.profile,
+  created_by: createdBy,
+  window: { start_ms: input.window.start_ms, end_ms: input.window.end_ms },
+  files: listFiles(bytesOf(content)),
+  logs: Object.fromEntries(input.scenarios.map(({ eventsText, id }) => [id, eventsText === null ? null : logEnd(id, eventsText)]))
+})
+
+// A log that does not decode is evidence all the same: it is kept, and has no end that could be signed.
+const logEnd = (id: string, text: string): LogEnd | null => Either.getOrNull(Either.map(readEvents(eventsFile(id), text), endOf))
+
+// Indented for people. What has no canonical form is refused here too: JSON.stringify would write null for NaN.
+const document = (value: unknown) => Either.map(canonical(value), () => `${JSON.stringify(value, null, 2)}\n`)
+
+const declaredIn = (scorecardText: string): Either.Either<ReadonlyArray<string>, string> =>
+  Schema.decodeUnknownEither(Schema.parseJson(Schema.Struct({ checks: Schema.Array(Schema.Struct({ id: Schema.String })) })))(scorecardText).pipe(
+    Either.mapBoth({ onLeft: () => "the scorecard has no checks", onRight: ({ checks }) => checks.map(({ id }) => id) })
+  )
+
+const bytesOf = (texts: ReadonlyMap<string, string>): Files => new Map([...texts].map(([path, text]) => [path, Buffer.from(text, "utf8")]))

@@ -1,0 +1,147 @@
+/**
+ * Checks a bundle offline and decides anew. It trusts the pinned keys and nothing in the bundle: not its
+ * key, not its digests, not its counts, not its decision. All problems are collected, because whoever made a
+ * mistake wants to see all of it, and whoever forged something has to answer for all of it.
+ */
+import { lstatSync } from "node:fs"
+import { join } from "node:path"
+import { Either } from "effect"
+import type { Result } from "../scorecard/Scorecard.ts"
+import { type Decision, exitCode } from "../Verdict.ts"
+import { publicKeyFile } from "./Bundle.ts"
+import { checkChains, checkKeyCopy, checkLogs, checkManifest, checkScenarios, checkSubjects } from "./Consistency.ts"
+import { verifyEnvelope } from "./Dsse.ts"
+import { type Files, readFiles } from "./Files.ts"
+import type { PinnedKey } from "./Keys.ts"
+import { checkFiles, Manifest, manifestFile } from "./Manifest.ts"
+import { clip } from "./Plain.ts"
+import { decodeJson, decodeUtf8, readBundle } from "./Reader.ts"
+import { rejudge } from "./Rejudge.ts"
+import { Statement } from "./Statement.ts"
+import { checkSums, envelopeFile, sumsFile } from "./Sums.ts"
+
+export interface VerifyOptions {
+  /** The keys that may sign. None means that no bundle verifies. */
+  readonly pinned: ReadonlyArray<PinnedKey>
+}
+
+export type Verification =
+  | { readonly _tag: "NotABundle"; readonly why: string }
+  | {
+    readonly _tag: "Refuted"
+    /** At most `problemsMax` sentences, each naming a file, a stream and seq, or a check. */
+    readonly problems: ReadonlyArray<string>
+    /** How many there are in all. */
+    readonly total: number
+  }
+  | {
+    readonly _tag: "Verified"
+    readonly decision: Decision
+    readonly run: string
+    readonly commit: string
+    readonly profile: string
+    readonly by: PinnedKey
+    /** Which scorecard decided. The signer chose it, so whoever relies on the decision compares this with the one he accepts. */
+    readonly scorecardSha256: string
+    /** The judgement made just now from the raw files, not the stored one. */
+    readonly result: Result
+  }
+
+export const problemsMax = 20
+
+/** 254 when there is no bundle, 1 when something is wrong with it, else what the decision exits with. */
+export const verificationExit = (verification: Verification): number => {
+  if (verification._tag === "NotABundle") return 254
+  return verification._tag === "Refuted" ? 1 : exitCode[verification.decision]
+}
+
+/** Verifies the bundle in `dir`. It reads each file once and writes nothing. */
+export const verify = (dir: string, options: VerifyOptions): Verification => {
+  const why = whyNoBundle(dir)
+  if (why !== null) return { _tag: "NotABundle", why }
+  const read = Either.try({ try: () => readFiles(dir), catch: (cause) => (cause instanceof Error ? cause.message : String(cause)) })
+  return Either.match(read, {
+    onLeft: (cause) => ({ _tag: "Refuted", problems: [clip(`the bundle cannot be read: ${cause}`, 400)], total: 1 }),
+    onRight: ({ files, problems }) => verifyFiles(files, problems, options.pinned)
+  })
+}
+
+const verifyFiles = (files: Files, found: ReadonlyArray<string>, pinned: ReadonlyArray<PinnedKey>): Verification => {
+  const signed = readSigned(files, pinned)
+  const manifest = part(files, manifestFile, (text) => decodeJson(Manifest, manifestFile, text))
+  const sums = part(files, sumsFile, Either.right)
+  const reading = readBundle(files)
+  const statement = signed.value?.statement ?? null
+  const predicate = statement?.predicate ?? null
+
+  const fileProblems = [
+    ...found,
+    ...(sums.value === null ? [] : checkSums(sums.value, files)),
+    ...(manifest.value === null ? [] : checkFiles(manifest.value, files)),
+    ...reading.problems
+  ]
+  const problems = [
+    ...signed.problems,
+    ...(statement === null ? [] : checkSubjects(statement, files, manifest.value)),
+    ...(signed.value === null ? [] : checkKeyCopy(files, publicKeyFile, signed.value.by)),
+    ...sums.problems,
+    ...manifest.problems,
+    ...fileProblems,
+    ...(manifest.value === null || statement === null ? [] : checkManifest(manifest.value, statement)),
+    ...checkChains(reading.history),
+    ...(predicate === null ? [] : checkLogs(reading.history, files, predicate.logs, "the signed statement")),
+    ...(manifest.value === null ? [] : checkLogs(reading.history, files, manifest.value.logs, manifestFile)),
+    ...checkScenarios(reading.history, files, predicate?.seeds ?? null)
+  ]
+  // Files that are known to be wrong would only repeat what has been said, once for every check.
+  const anew = fileProblems.length > 0 ? null : rejudge(files, reading.history, predicate)
+  const all = [...new Set([...problems, ...(anew?.problems ?? [])].map((problem) => clip(problem, 400)))]
+  if (all.length > 0 || signed.value === null || manifest.value === null || !anew?.result) {
+    return { _tag: "Refuted", problems: all.slice(0, problemsMax), total: all.length }
+  }
+  const { commit, profile, run } = manifest.value
+  const { by, statement: { predicate: { scorecard } } } = signed.value
+  return { _tag: "Verified", decision: anew.result.decision, run, commit, profile, by, scorecardSha256: scorecard.digest.sha256, result: anew.result }
+}
+
+interface Part<A> {
+  readonly value: A | null
+  readonly problems: ReadonlyArray<string>
+}
+
+const part = <A>(files: Files, file: string, read: (text: string) => Either.Either<A, { readonly message: string }>): Part<A> => {
+  const bytes = files.get(file)
+  if (bytes === undefined) return { value: null, problems: [`${file} is missing`] }
+  const value: Either.Either<A, { readonly message: string }> = Either.flatMap(decodeUtf8(file, bytes), read)
+  return Either.match(value, {
+    onLeft: ({ message }) => ({ value: null, problems: [message] }),
+    onRight: (right) => ({ value: right, problems: [] })
+  })
+}
+
+// The statement is decoded from the bytes that were verified, and from nothing when the signature is not good.
+const readSigned = (files: Files, pinned: ReadonlyArray<PinnedKey>) =>
+  part(files, envelopeFile, (text) =>
+    verifyEnvelope(text, pinned).pipe(
+      Either.mapLeft(({ message }) => ({ message: `${envelopeFile}: ${message}` })),
+      // No digest covers this file, and the signature covers its payload alone: any other spelling is a change.
+      Either.filterOrLeft(({ asWritten }) => asWritten, () => ({ message: `${envelopeFile}: the file was changed around what is signed` })),
+      Either.flatMap(({ by, payload }) =>
+        decodeUtf8(envelopeFile, payload).pipe(
+          Either.flatMap((json) => decodeJson(Statement, envelopeFile, json)),
+          Either.map((statement) => ({ statement, by }))
+        )
+      )
+    ))
+
+// Two of the three files that every bundle has: one may have been removed, and that is a problem to name.
+const whyNoBundle = (dir: string): string | null => {
+  const stats = lookAt(dir)
+  if (stats === null) return clip(`${dir} does not exist`, 400)
+  if (!stats.isDirectory()) return clip(`${dir} is not a directory`, 400)
+  const marks = [sumsFile, manifestFile, envelopeFile]
+  const there = marks.filter((file) => lookAt(join(dir, file)) !== null)
+  return there.length < 2 ? clip(`${dir} is not an evidence bundle: it has no ${marks.filter((file) => !there.includes(file)).join(" and no ")}`, 400) : null
+}
+
+const lookAt = (path: string) => Either.getOrNull(Either.try(() => lstatSync(path)))

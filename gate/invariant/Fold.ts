@@ -1,0 +1,228 @@
+/**
+ * The fold of one log: where every task stands, event by event, and what the events claim against it. Measures filter
+ * what is noted here; they do not walk the log themselves.
+ *
+ * After a claim that does not fit, the fold goes on from what the event says, so that one violation is one offender.
+ * One pass, kept per array of events.
+ */
+import type { LogEvent } from "../History.ts"
+import { enteredBy, isLegal, isState, isTerminal, type State } from "./StateMachine.ts"
+
+export interface Intent {
+  readonly seq: number
+  readonly effect: string | null
+  readonly attempt: number | null
+  readonly generation: number | null
+  readonly dispatchKey: string | null
+  readonly startBeforeMonoMs: number | null
+}
+
+/** The state of one task. Only `advance` changes it. */
+export interface TaskFold {
+  readonly id: string
+  /** Null until the log says that it was requested. */
+  state: State | null
+  /** How often the log says that it was requested as a new task. */
+  requested: number
+  class: string | null
+  key: string | null
+  dispatchKey: string | null
+  holds: ReadonlySet<string>
+  unknown: boolean
+  /** The highest generation granted so far. */
+  generation: number
+  readonly intents: Array<Intent>
+  /** Entries into QUEUED. One between two intents ended the attempt of the first. */
+  readonly rests: Array<{ readonly seq: number; readonly by: string }>
+}
+
+export interface Move {
+  readonly seq: number
+  readonly task: string
+  readonly from: string
+  readonly to: State
+  readonly by: string
+  /** Why the table forbids it; null when it does not. */
+  readonly refusal: string | null
+}
+
+/** `highest` is the highest generation granted before this grant. */
+export interface Grant {
+  readonly seq: number
+  readonly task: string
+  readonly generation: number | null
+  readonly fromGeneration: number | null
+  readonly highest: number
+}
+
+/** A write by whoever holds the lease. */
+export interface Write {
+  readonly seq: number
+  readonly task: string
+  readonly type: string
+  readonly generation: number | null
+  readonly highest: number
+  readonly running: boolean
+  /** The outcome of the run was already unknown. */
+  readonly unknown: boolean
+  /** An intent that was written when its lease had run out, by the monotonic clock. */
+  readonly expired: boolean
+}
+
+export interface Fold {
+  readonly tasks: Map<string, TaskFold>
+  readonly byKey: Map<string, Array<TaskFold>>
+  readonly moves: Array<Move>
+  readonly grants: Array<Grant>
+  readonly writes: Array<Write>
+  /** Seqs of late writes that were refused. */
+  readonly fenced: Array<number>
+  /** Seq of the first event without its payload. */
+  pruned: number | null
+}
+
+export const emptyFold = (): Fold => ({ tasks: new Map(), byKey: new Map(), moves: [], grants: [], writes: [], fenced: [], pruned: null })
+
+const folds = new WeakMap<ReadonlyArray<LogEvent>, Fold>()
+
+/** The fold of a whole log, made once. */
+export const fold = (events: ReadonlyArray<LogEvent>): Fold => {
+  const made = folds.get(events)
+  if (made !== undefined) return made
+  const log = emptyFold()
+  for (const event of events) advance(log, event)
+  folds.set(events, log)
+  return log
+}
+
+/** Blocked: an open hold in a state that is not terminal, or an unknown outcome. */
+export const isBlocked = (task: TaskFold): boolean => task.unknown || (task.holds.size > 0 && !isTerminal(task.state))
+
+/** Whether a task ended in one of the states it was expected in. `OUTCOME_UNKNOWN` is RUNNING with an unknown outcome. */
+export const isAmong = (task: TaskFold, expected: ReadonlyArray<string>): boolean =>
+  expected.some((state) => state === task.state || (state === "OUTCOME_UNKNOWN" && task.unknown))
+
+/** The state in a sentence. */
+export const describe = (task: TaskFold): string => (task.unknown ? `${task.state} with an unknown outcome` : `${task.state ?? "not requested"}`)
+
+export const text = (payload: LogEvent["payload"], name: string): string | null => {
+  const value = payload?.[name]
+  return typeof value === "string" ? value : null
+}
+
+const whole = (payload: LogEvent["payload"], name: string): number | null => {
+  const value = payload?.[name]
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : null
+}
+
+/** Takes one event further. */
+export const advance = (log: Fold, event: LogEvent): void => {
+  if (event.payload === null) log.pruned ??= event.seq
+  if (event.task === null) return
+  const task = taskOf(log, event.task)
+  const to = enteredBy(event.type)
+  if (to !== undefined) enter(log, task, event, to)
+  else if (event.type === "hold.released") release(task, text(event.payload, "hold"))
+  else if (event.type === "effect.adopted") grant(log, task, event)
+  else if (event.type === "effect.intent") {
+    write(log, task, event)
+    task.intents.push(intentIn(event))
+  } else if (event.type === "task.outcome_unknown") {
+    write(log, task, event)
+    task.unknown = true
+  } else if (event.type === "write.fenced") log.fenced.push(event.seq)
+}
+
+const taskOf = (log: Fold, id: string): TaskFold => {
+  const known = log.tasks.get(id)
+  if (known !== undefined) return known
+  const task: TaskFold = {
+    id,
+    state: null,
+    requested: 0,
+    class: null,
+    key: null,
+    dispatchKey: null,
+    holds: new Set(),
+    unknown: false,
+    generation: 0,
+    intents: [],
+    rests: []
+  }
+  log.tasks.set(id, task)
+  return task
+}
+
+const enter = (log: Fold, task: TaskFold, event: LogEvent, to: State): void => {
+  const by = text(event.payload, "by") ?? "nothing"
+  const from = event.payload?.from ?? null
+  log.moves.push({ seq: event.seq, task: task.id, from: typeof from === "string" ? from : "(new)", to, by, refusal: refusalOf(task, event, to, by) })
+  const afterRun = to === "QUEUED" && (task.state === "RUNNING" || from === "RUNNING")
+  if (to === "SUCCEEDED" || to === "FAILED" || afterRun) write(log, task, event)
+  if (to === "QUEUED") task.rests.push({ seq: event.seq, by })
+  if (to === "REQUESTED") request(log, task, event)
+  if (to === "RUNNING") grant(log, task, event)
+  task.state = to
+  task.unknown = false
+}
+
+const refusalOf = (task: TaskFold, event: LogEvent, to: State, by: string): string | null => {
+  const from = event.payload?.from ?? null
+  if (from !== null && !isState(from)) return `names no state it came from`
+  if (from !== task.state) return `says it came from ${from ?? "(new)"}, but the log has the task in ${task.state ?? "(new)"}`
+  if (!isLegal(from, to, by)) return `is not a move that the state machine knows`
+  if (task.unknown && by !== "reconcile" && opOf(event.payload) !== "reconcile") return `moves a task whose outcome is unknown; only reconcile may`
+  if (to === "APPROVED" && task.holds.size > 0) return `came before the holds were released: ${[...task.holds].join(", ")}`
+  return null
+}
+
+// A reconcile that finds a pending cancel moves the task by `cancel`; the command names who decided.
+const opOf = (payload: LogEvent["payload"]): unknown => {
+  const command = payload?.command
+  return typeof command === "object" && command !== null && "op" in command ? command.op : null
+}
+
+const request = (log: Fold, task: TaskFold, { payload }: LogEvent): void => {
+  task.holds = new Set(Array.isArray(payload?.holds) ? payload.holds.map(String) : [])
+  if ((payload?.from ?? null) !== null) return
+  task.requested += 1
+  task.class = text(payload, "class")
+  task.dispatchKey = text(payload, "dispatch_key")
+  task.key = text(payload, "key")
+  if (task.key === null) return
+  const under = log.byKey.get(task.key)
+  if (under === undefined) log.byKey.set(task.key, [task])
+  else under.push(task)
+}
+
+const release = (task: TaskFold, hold: string | null): void => {
+  task.holds = new Set([...task.holds].filter((open) => open !== hold))
+}
+
+const grant = (log: Fold, task: TaskFold, { payload, seq }: LogEvent): void => {
+  const generation = whole(payload, "generation")
+  log.grants.push({ seq, task: task.id, generation, fromGeneration: whole(payload, "from_generation"), highest: task.generation })
+  task.generation = Math.max(task.generation, generation ?? 0)
+}
+
+const write = (log: Fold, task: TaskFold, { payload, seq, type }: LogEvent): void => {
+  log.writes.push({
+    seq,
+    task: task.id,
+    type,
+    generation: whole(payload, "generation"),
+    highest: task.generation,
+    running: task.state === "RUNNING",
+    unknown: task.unknown,
+    expired: type === "effect.intent" && (whole(payload, "mono_ms") ?? 0) >= (whole(payload, "start_before_mono_ms") ?? Infinity)
+  })
+}
+
+const intentIn = ({ payload, seq }: LogEvent): Intent => ({
+  seq,
+  effect: text(payload, "effect"),
+  attempt: whole(payload, "attempt"),
+  generation: whole(payload, "generation"),
+  dispatchKey: text(payload, "dispatch_key"),
+  startBeforeMonoMs: whole(payload, "start_before_mono_ms")
+})

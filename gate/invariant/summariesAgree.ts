@@ -1,0 +1,59 @@
+/**
+ * What `ops-summary` printed is what the log alone gives at that event: every count of `docs/event-log.md`, recounted.
+ * Stale leases cannot be recounted, since a renewal leaves no event; they are bounded by the active ones, and the status must
+ * follow from what is printed.
+ *
+ * Unit: a sample.
+ */
+import type { LogEvent, Sample } from "../History.ts"
+import type { Measure } from "../Verdict.ts"
+import { Recount, type Recounted } from "./Recount.ts"
+import { overFolds } from "./Units.ts"
+
+export const summariesAgree: Measure = (history) =>
+  overFolds(history, ({ events, id, journal }, _log, units) => {
+    const recount = new Recount(events)
+    // In the order of the log, so that one walk serves them all.
+    for (const sample of [...journal.summaries].sort((one, other) => seqOf(one) - seqOf(other))) {
+      const problem = problemOf(sample, recount, events)
+      if (problem === null) units.good()
+      else units.bad(`${id}, seq ${seqOf(sample)}, summary of ${sample.at}: ${problem}`)
+    }
+  })
+
+const seqOf = ({ summary }: Sample): number => numberAt(summary, "as_of_seq") ?? -1
+
+const problemOf = (sample: Sample, recount: Recount, events: ReadonlyArray<LogEvent>): string | null => {
+  const { summary } = sample
+  const [asOf, since] = [numberAt(summary, "as_of_seq"), numberAt(summary, "since_ms")]
+  if (asOf === null || asOf < 0) return "it does not say of which event it is (as_of_seq)"
+  if (since === null || since > sample.at) return "its window does not start before it was taken (since_ms)"
+  const last = events.at(-1)?.seq ?? 0
+  if (asOf > last) return `it saw event ${asOf}, and the log ends at ${last}`
+  const counts = recount.at(asOf, since)
+  for (const [path, count] of Object.entries(counts)) {
+    const printed = numberAt(summary, path)
+    if (printed !== count) return `${path} is ${printed ?? "not printed"}, the log has ${count}`
+  }
+  return staleProblem(summary, counts)
+}
+
+const staleProblem = (summary: unknown, counts: Recounted): string | null => {
+  const stale = numberAt(summary, "leases.stale")
+  const active = counts["leases.active"]
+  if (stale === null || stale < 0 || stale > active) return `leases.stale is ${stale ?? "not printed"}, of ${active} active`
+  const degraded = stale > 0 || counts["idempotency.conflict_window"] > 0 || counts["timeouts.dispatch_window"] > 0
+  const status = degraded ? "degraded" : "healthy"
+  const printed = memberAt(summary, "status")
+  return printed === status ? null : `the status is ${String(printed)}, and the counts make it ${status}`
+}
+
+const numberAt = (value: unknown, path: string): number | null => {
+  const member = path.split(".").reduce<unknown>(memberAt, value)
+  return typeof member === "number" && Number.isSafeInteger(member) ? member : null
+}
+
+const memberAt = (value: unknown, name: string): unknown => {
+  const entry = typeof value === "object" && value !== null ? Object.getOwnPropertyDescriptor(value, name) : undefined
+  return entry?.value
+}

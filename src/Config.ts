@@ -1,0 +1,199 @@
+/**
+ * Every setting: `config.schema.json` has name, unit, default and one sentence for each. Reading a configuration
+ * checks all of it, the payload schemas of the kinds included, before anything is started.
+ */
+import { existsSync, readFileSync } from "node:fs"
+import { dirname, resolve } from "node:path"
+import { type ErrorObject, Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
+import { Effect, Schema } from "effect"
+import { defaultConfigFile } from "./DataDir.ts"
+import { Json } from "./domain/Canonical.ts"
+import { effectOf, type Kind, kindVersion } from "./domain/Kind.ts"
+import type { EffectClass } from "./domain/Intent.ts"
+import type { TaskClass } from "./domain/Task.ts"
+import schema from "./config.schema.json" with { type: "json" }
+
+/** The configuration cannot be used. Nothing was started. */
+export class ConfigRefused extends Schema.TaggedError<ConfigRefused>()("ConfigRefused", { file: Schema.String, issue: Schema.String }) {
+  override get message() {
+    return `${this.file}: ${this.issue}`
+  }
+}
+
+/** How a kind's command is started. */
+export interface ExecSettings {
+  /** Program and arguments for a payload that fits. */
+  readonly argvFor: (payload: Json) => ReadonlyArray<string>
+  readonly cwd: string
+  /** All that the command inherits from the server, and what the kind sets. */
+  readonly env: Readonly<Record<string, string>>
+  readonly killGraceMs: number
+  readonly outputCapBytes: number
+}
+
+export interface DeclaredKind {
+  readonly kind: Kind
+  readonly exec: ExecSettings
+  /** Why the payload does not fit, or null. */
+  readonly issueOf: (payload: Json) => string | null
+}
+
+export interface Config {
+  readonly file: string
+  readonly dataDir: string
+  readonly workers: number
+  readonly leaseMs: number
+  readonly stopGraceMs: number
+  readonly kinds: ReadonlyMap<string, DeclaredKind>
+}
+
+interface KindEntry {
+  readonly class: TaskClass
+  readonly risk: string
+  readonly effect?: EffectClass
+  readonly approval?: "required" | "none"
+  readonly approval_ttl_ms: number
+  readonly payload: Record<string, unknown> | boolean
+  readonly timeout_ms: number
+  readonly schedule_to_start_ms?: number
+  readonly schedule_to_close_ms?: number
+  readonly retry?: { readonly attempts?: number; readonly base_ms: number; readonly cap_ms: number }
+  readonly exec: {
+    readonly argv: ReadonlyArray<string>
+    readonly cwd: string
+    readonly env: ReadonlyArray<string>
+    readonly set: Readonly<Record<string, string>>
+    readonly kill_grace_ms: number
+    readonly output_cap_bytes: number
+  }
+}
+
+interface ConfigEntry {
+  readonly data_dir: string
+  readonly workers: number
+  readonly lease_ms: number
+  readonly stop_grace_ms: number
+  readonly approvals?: { readonly self: boolean }
+  readonly kinds: Readonly<Record<string, KindEntry>>
+}
+
+const attemptsByDefault = { light: 3, heavy: 1 } as const satisfies Record<TaskClass, number>
+
+/** Reads and checks a configuration file. Without a file everything has its default and no kind is declared. */
+export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefused> =>
+  Effect.gen(function*() {
+    const path = resolve(file ?? defaultConfigFile)
+    const refuse = (issue: string) => new ConfigRefused({ file: path, issue })
+    if (!existsSync(path) && file !== undefined) return yield* refuse("does not exist")
+    const text = existsSync(path) ? yield* Effect.try({ try: () => readFileSync(path, "utf8"), catch: () => refuse("cannot be read") }) : "{\"v\":1}"
+    const json = yield* Effect.try({ try: (): unknown => JSON.parse(text), catch: () => refuse("is not JSON") })
+    const ajv = new Ajv2020({ useDefaults: true, allErrors: false, strict: true, strictTypes: false })
+    const isConfig: ValidateFunction<ConfigEntry> = ajv.compile(schema)
+    if (!isConfig(json)) return yield* refuse(sentence(isConfig.errors))
+    const root = dirname(path)
+    const kinds = yield* Effect.forEach(Object.entries(json.kinds), ([name, entry]) =>
+      Effect.try({
+        try: () => [name, declared(name, entry, json.approvals?.self ?? false, root)] as const,
+        catch: (cause) => refuse(`kinds.${name}: ${cause instanceof Error ? cause.message : "the payload schema is not valid"}`)
+      }))
+    return {
+      file: path,
+      dataDir: resolve(root, json.data_dir),
+      workers: json.workers,
+      leaseMs: json.lease_ms,
+      stopGraceMs: json.stop_grace_ms,
+      kinds: new Map(kinds)
+    }
+  })
+
+// Payloads are checked as they are: no defaults are filled in.
+const payloads = new Ajv2020({ strict: true, strictTypes: false, allErrors: false, addUsedSchema: false })
+
+// The first placeholder that no payload can fill, since the schema is closed and has no such member.
+const unknownPlaceholder = (argv: ReadonlyArray<string>, schema: KindEntry["payload"]): string | null => {
+  if (typeof schema === "boolean" || schema["additionalProperties"] !== false || schema["patternProperties"] !== undefined) return null
+  const members = new Set(Object.keys(schema["properties"] ?? {}))
+  return argv.flatMap((argument) => [...argument.matchAll(placeholder)].map(([, name = ""]) => name)).find((name) => !members.has(name)) ?? null
+}
+
+const declared = (name: string, entry: KindEntry, selfApproval: boolean, root: string): DeclaredKind => {
+  const { exec } = entry
+  // Not kept by its $id, which schemas of different kinds may share.
+  const fits = payloads.compile(entry.payload)
+  const unknown = unknownPlaceholder(exec.argv, entry.payload)
+  if (unknown !== null) throw new Error(`exec.argv uses {{${unknown}}}, which its payload schema does not allow`)
+  return {
+    kind: {
+      name,
+      version: kindVersion(Schema.decodeUnknownSync(Json)(JSON.parse(JSON.stringify(entry)))),
+      class: entry.class,
+      risk: entry.risk,
+      effect: entry.effect ?? effectOf[entry.class],
+      needsApproval: (entry.approval ?? (entry.class === "heavy" ? "required" : "none")) === "required",
+      selfApproval,
+      limits: {
+        startToCloseMs: entry.timeout_ms,
+        scheduleToStartMs: entry.schedule_to_start_ms ?? null,
+        scheduleToCloseMs: entry.schedule_to_close_ms ?? null,
+        approvalTtlMs: entry.approval_ttl_ms
+      },
+      retry: {
+        attemptsMax: entry.retry?.attempts ?? attemptsByDefault[entry.class],
+        baseMs: entry.retry?.base_ms ?? 1000,
+        capMs: entry.retry?.cap_ms ?? 60_000
+      }
+    },
+    exec: {
+      argvFor: (payload) => exec.argv.map((argument) => argument.replace(placeholder, (_, name: string) => scalarText(memberOf(payload, name)))),
+      cwd: resolve(root, exec.cwd),
+      env: { ...inherited(exec.env), ...exec.set },
+      killGraceMs: exec.kill_grace_ms,
+      outputCapBytes: exec.output_cap_bytes
+    },
+    issueOf: (payload) => (fits(payload) ? argvIssue(exec.argv, payload) : sentence(fits.errors))
+  }
+}
+
+// The named variables of this process, those that are set.
+const inherited = (names: ReadonlyArray<string>): Readonly<Record<string, string>> =>
+  Object.fromEntries(names.flatMap((name) => {
+    // @effect-diagnostics-next-line processEnv:off
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value]]
+  }))
+
+/** A placeholder of an argument: a member of the payload. */
+const placeholder = /\{\{([A-Za-z_][A-Za-z0-9_]*)\}\}/g
+
+// What a placeholder names must be there and be a scalar, and a text that begins with a dash would be read as an option.
+const argvIssue = (argv: ReadonlyArray<string>, payload: Json): string | null => {
+  for (const argument of argv) {
+    // An empty value in front lets the next one begin the argument.
+    let begins = argument.startsWith("{{")
+    for (const [found, name = ""] of argument.matchAll(placeholder)) {
+      const value = memberOf(payload, name)
+      if (value === undefined || value === null || typeof value === "object") return `${name} must be a text, a number or a boolean, since the command line uses it`
+      if (typeof value === "string" && begins && value.startsWith("-")) return `${name} must not begin with a dash, since the command would read it as an option`
+      if (typeof value === "string" && value.includes("\u0000")) return `${name} must not contain a NUL character`
+      begins = begins && value === "" && argument.startsWith(`${found}{{`, argument.indexOf(found))
+    }
+  }
+  return null
+}
+
+// What a placeholder stands for. Anything but a scalar was refused when the task was asked for.
+const scalarText = (value: Json | undefined): string => (typeof value === "object" || value === undefined ? "" : String(value))
+
+// A member of a JSON object; undefined when there is none.
+const memberOf = (payload: Json, name: string): Json | undefined =>
+  typeof payload === "object" && payload !== null && !Array.isArray(payload) && Object.hasOwn(payload, name)
+    ? new Map(Object.entries(payload)).get(name)
+    : undefined
+
+const sentence = (errors: ReadonlyArray<ErrorObject> | null | undefined): string => {
+  const [first] = errors ?? []
+  if (first === undefined) return "is not valid"
+  const place = first.instancePath === "" ? "" : `${first.instancePath.slice(1).replaceAll("/", ".")} `
+  const extra = "additionalProperty" in first.params ? ` (${JSON.stringify(first.params.additionalProperty)})` : ""
+  return `${place}${first.message ?? "is not valid"}${extra}`
+}

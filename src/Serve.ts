@@ -1,0 +1,65 @@
+/** The server: takes the lock, listens for commands, and runs work until it is told to stop. */
+import { Deferred, Effect, Layer, Logger, Schedule } from "effect"
+import { localActor } from "./Ask.ts"
+import * as Config from "./Config.ts"
+import { runsDir, socketFile } from "./DataDir.ts"
+import { serve as serveCommands } from "./edge/cli/CommandSocket.ts"
+import { exitCode } from "./edge/cli/ExitCode.ts"
+import { Instants } from "./engine/Engine.ts"
+import * as Layers from "./Layers.ts"
+import * as Exec from "./runtime/Exec.ts"
+import * as ExecHandler from "./runtime/ExecHandler.ts"
+import { Handlers } from "./runtime/Handler.ts"
+import * as Runs from "./runtime/Runs.ts"
+import * as Runtime from "./runtime/Runtime.ts"
+
+/** Completes at the first signal; a second one ends the process at once. */
+const untilSignaled = Effect.gen(function*() {
+  const stop = yield* Deferred.make<void>()
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      let signaled = false
+      const onSignal = () => {
+        if (signaled) process.exit(exitCode.interrupted)
+        signaled = true
+        Deferred.unsafeDone(stop, Effect.void)
+      }
+      process.on("SIGTERM", onSignal)
+      process.on("SIGINT", onSignal)
+      return onSignal
+    }),
+    (onSignal) => Effect.sync(() => void process.off("SIGTERM", onSignal).off("SIGINT", onSignal))
+  )
+  return stop
+})
+
+const handlers = (config: Config.Config, supervisorPath: string) =>
+  Layer.effect(
+    Handlers,
+    Effect.gen(function*() {
+      const exec = yield* Exec.Exec
+      const { wallMs } = yield* Instants
+      const entries = [...config.kinds].map(([name, { exec: settings, kind }]) =>
+        [name, ExecHandler.make(exec, kind, settings, runsDir(config.dataDir), wallMs)] as const)
+      return new Map(entries)
+    })
+  ).pipe(Layer.provide(Exec.layer({ supervisorPath })))
+
+const logger = Logger.replace(Logger.defaultLogger, Logger.jsonLogger.pipe(Logger.map((line) => void process.stderr.write(`${line}\n`))))
+
+/** How long a command that holds the lock is waited for at the start. */
+const patience = Schedule.spaced("20 millis").pipe(Schedule.upTo("5 seconds"))
+
+/** Serves until SIGTERM or SIGINT; commands run under the program at `supervisorPath`. Answers the exit code. */
+export const serve = (configFile: string | undefined, supervisorPath: string) =>
+  Effect.gen(function*() {
+    const config = yield* Config.load(configFile)
+    const stop = yield* untilSignaled
+    const layer = Layer.mergeAll(Layers.kinds(config), handlers(config, supervisorPath), Runs.layer).pipe(Layer.provideMerge(Layers.engine(config)))
+    yield* Effect.gen(function*() {
+      yield* serveCommands(socketFile(config.dataDir), localActor())
+      const { leaseMs, stopGraceMs, workers: slots } = config
+      yield* Runtime.run({ slots, leaseMs, stopGraceMs, name: `${process.pid}`, pid: process.pid }, stop)
+    }).pipe(Effect.scoped, Effect.provide(layer), Effect.retry({ schedule: patience, while: (error) => error._tag === "InstanceLocked" }))
+    return exitCode.ok
+  }).pipe(Effect.scoped, Effect.provide(logger))

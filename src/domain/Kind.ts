@@ -1,0 +1,46 @@
+/** A task kind: what the operator declared about a sort of work. Rules see this part of it; how it runs is the runtime's. */
+import { Schema } from "effect"
+import { canonical, type Json, sha256 } from "./Canonical.ts"
+import { EffectClass } from "./Intent.ts"
+import type { RetryPolicy } from "./RetryPolicy.ts"
+import { TaskClass } from "./Task.ts"
+import type { Limits } from "./Timeout.ts"
+
+export interface Kind {
+  readonly name: string
+  /** Digest of the whole definition: a changed command line is another version. */
+  readonly version: string
+  readonly class: TaskClass
+  readonly risk: string
+  readonly effect: EffectClass
+  readonly needsApproval: boolean
+  /** Whether the requester may approve his own task; it is recorded as self-approval. */
+  readonly selfApproval: boolean
+  readonly limits: Limits
+  readonly retry: RetryPolicy
+}
+
+/** Heavy work is dangerous unless its kind says otherwise. */
+export const effectOf = { light: "idempotent", heavy: "dangerous" } as const satisfies Record<TaskClass, EffectClass>
+
+export const kindVersion = (definition: Json): string => sha256(canonical(definition)).slice(0, 12)
+
+/** The payload does not fit the kind's schema. Nothing was stored. */
+export class PayloadRefused extends Schema.TaggedError<PayloadRefused>()("PayloadRefused", {
+  kind: Schema.String,
+  issue: Schema.String
+}) {
+  override get message() {
+    return `the payload does not fit the kind ${this.kind}: ${this.issue}`
+  }
+}
+
+/** No such kind is declared. Nothing was stored. */
+export class KindUnknown extends Schema.TaggedError<KindUnknown>()("KindUnknown", {
+  kind: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `there is no task kind ${JSON.stringify(this.kind)}; declared are: ${this.known.join(", ") || "none"}`
+  }
+}

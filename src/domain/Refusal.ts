@@ -1,0 +1,102 @@
+/**
+ * Why a request was not granted. A refusal is an answer, not a failure: it is recorded as an event, it may be stored
+ * under an idempotency key, and it changed nothing unless its docstring says so.
+ */
+import { Schema } from "effect"
+import { Hold } from "./Hold.ts"
+import { TaskState } from "./Task.ts"
+
+/** There is no such task. */
+export class TaskNotFound extends Schema.TaggedError<TaskNotFound>()("TaskNotFound", { task: Schema.String }) {
+  override get message() {
+    return `there is no task ${this.task}`
+  }
+}
+
+/** The state machine has no such transition. `next` names the commands that would be accepted. */
+export class TransitionRefused extends Schema.TaggedError<TransitionRefused>()("TransitionRefused", {
+  task: Schema.String,
+  state: TaskState,
+  wanted: Schema.String,
+  next: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    const hint = this.next.length === 0 ? "" : `; possible now: ${this.next.join(", ")}`
+    return `a task that is ${this.state} cannot be asked to ${this.wanted}${hint}`
+  }
+}
+
+/** People have to say yes first. */
+export class HoldsOpen extends Schema.TaggedError<HoldsOpen>()("HoldsOpen", { task: Schema.String, holds: Schema.Array(Hold) }) {
+  override get message() {
+    return `the task waits for ${this.holds.join(", ")}`
+  }
+}
+
+/** A dangerous step may or may not have happened; only `reconcile` moves the task. */
+export class OutcomeUnknown extends Schema.TaggedError<OutcomeUnknown>()("OutcomeUnknown", { task: Schema.String }) {
+  override get message() {
+    return "its last step may or may not have happened: look, then settle it with reconcile"
+  }
+}
+
+/** The writer does not hold the task any more. The write was counted and changed nothing. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
+  task: Schema.String,
+  write: Schema.String,
+  generation: Schema.Int,
+  current: Schema.Int
+}) {
+  override get message() {
+    return `${this.write} under generation ${this.generation} came too late; the current one is ${this.current}`
+  }
+}
+
+/** The lease is still in force, so the task is not to be taken back. */
+export class LeaseInForce extends Schema.TaggedError<LeaseInForce>()("LeaseInForce", { task: Schema.String }) {
+  override get message() {
+    return "the lease is still in force"
+  }
+}
+
+/** Whatever stops, recovers or settles something needs a reason. */
+export class ReasonMissing extends Schema.TaggedError<ReasonMissing>()("ReasonMissing", { op: Schema.String }) {
+  override get message() {
+    return `${this.op} needs a reason`
+  }
+}
+
+/** The requester may not approve his own task. */
+export class SelfApproval extends Schema.TaggedError<SelfApproval>()("SelfApproval", { task: Schema.String, actor: Schema.String }) {
+  override get message() {
+    return `${this.actor} asked for the task and may not approve it; somebody else must, or approvals.self must be allowed in the configuration`
+  }
+}
+
+/** What was approved is not what would run now. The task was sent back to REQUESTED and asks anew. */
+export class ApprovalVoid extends Schema.TaggedError<ApprovalVoid>()("ApprovalVoid", { task: Schema.String, kind: Schema.String }) {
+  override get message() {
+    return `the kind ${this.kind} was changed after the approval; the task asks for approval again`
+  }
+}
+
+/** The key was used for another request. */
+export class KeyConflict extends Schema.TaggedError<KeyConflict>()("KeyConflict", { key: Schema.String, code: Schema.Literal("idempotency_payload_mismatch") }) {
+  override get message() {
+    return "the idempotency key was used before, with another request"
+  }
+}
+
+export const Refusal = Schema.Union(
+  TaskNotFound,
+  TransitionRefused,
+  HoldsOpen,
+  OutcomeUnknown,
+  LeaseLost,
+  LeaseInForce,
+  ReasonMissing,
+  SelfApproval,
+  ApprovalVoid,
+  KeyConflict
+)
+export type Refusal = typeof Refusal.Type

@@ -1,0 +1,165 @@
+/** Asking for work, and saying yes or no to it: from nothing to REQUESTED, APPROVED, CANCELED or EXPIRED. */
+import { canonical, sha256 } from "./Canonical.ts"
+import type { AskTo, Command } from "./Command.ts"
+import { about, type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
+import type { Kind } from "./Kind.ts"
+import type { Now } from "./Now.ts"
+import { SelfApproval, TransitionRefused } from "./Refusal.ts"
+import { isIn, type Task, type TaskId, type TaskIn } from "./Task.ts"
+import type { EventDraft } from "./TaskEvent.ts"
+import { isPastClose, queueDeadlineMs, timeoutCode } from "./Timeout.ts"
+import { move, origin } from "./Transition.ts"
+
+/** The actor of what happens by policy, without a person. */
+export const policyActor = "system:policy"
+
+/** Stores a new task. One that needs no people goes on to the queue in the same decision. */
+export const submit = (command: Command<AskTo<"submit">>, kind: Kind, id: TaskId, now: Now): Decision<Answer> => {
+  const requested = newTask(command, kind, id, now)
+  const event = byCommand(
+    entered(requested, null, origin.by, command.actor, {
+      kind: requested.kind,
+      kind_version: requested.kindVersion,
+      class: requested.class,
+      risk: requested.risk,
+      tenant: requested.tenant,
+      payload_sha256: requested.payloadSha256,
+      dispatch_key: requested.dispatchKey,
+      holds: requested.holds,
+      key: requested.key
+    }),
+    command
+  )
+  if (requested.holds.length > 0) {
+    return granted(answerFor(requested, true), { tasks: [requested], events: [event], messages: [approvalNeeded(requested)] })
+  }
+  const { events, task } = passThrough(requested, now)
+  return granted(answerFor(task, true), { tasks: [task], events: [event, ...events] })
+}
+
+const newTask = ({ actor, ask, key, trace }: Command<AskTo<"submit">>, kind: Kind, id: TaskId, now: Now): TaskIn<"REQUESTED"> => {
+  const payload = canonical(ask.payload)
+  return {
+    id,
+    kind: kind.name,
+    kindVersion: kind.version,
+    class: kind.class,
+    risk: kind.risk,
+    tenant: "default",
+    payload,
+    payloadSha256: sha256(payload),
+    requester: actor,
+    key,
+    trace,
+    dispatchKey: id,
+    limits: kind.limits,
+    retry: kind.retry,
+    held: kind.needsApproval,
+    createdAtMs: now.wallMs,
+    state: origin.state,
+    holds: kind.needsApproval ? ["approval"] : [],
+    attempt: 0,
+    budget: kind.retry.attemptsMax,
+    losses: 0,
+    generation: 0,
+    lease: null,
+    intent: null,
+    checkpoint: null,
+    unknown: null,
+    cancel: null,
+    availableAtMs: now.wallMs,
+    expiresAtMs: kind.needsApproval ? now.wallMs + kind.limits.approvalTtlMs : null,
+    queuedAtMs: null,
+    startedAtMs: null,
+    updatedAtMs: now.wallMs,
+    failure: null,
+    result: null
+  }
+}
+
+/** Takes a task without open holds on to the queue, by policy. */
+export const passThrough = (requested: TaskIn<"REQUESTED">, now: Now): { readonly task: Task; readonly events: ReadonlyArray<EventDraft> } => {
+  const approved = move(requested, "APPROVED", "release")
+  const queued = enqueued(approved, now)
+  return {
+    task: queued,
+    events: [entered(approved, "REQUESTED", "release", policyActor), entered(queued, "APPROVED", "resume", policyActor, { available_at_ms: queued.availableAtMs })]
+  }
+}
+
+/** An approved task in the queue. The approval's time to live ends with the first enqueue. */
+export const enqueued = (approved: TaskIn<"APPROVED">, now: Now): Task =>
+  move(approved, "QUEUED", "resume", {
+    availableAtMs: now.wallMs,
+    queuedAtMs: approved.queuedAtMs ?? now.wallMs,
+    expiresAtMs: queueDeadlineMs(approved.limits, approved.queuedAtMs ?? now.wallMs, now.wallMs),
+    updatedAtMs: now.wallMs
+  })
+
+const approvalNeeded = (task: Task) => ({
+  topic: "approval_needed" as const,
+  task: task.id,
+  text: `${task.kind} asks for approval (risk ${task.risk}, requested by ${task.requester})`
+})
+
+/**
+ * Releases the approval hold. It never dispatches: the task waits, approved, for its resume.
+ * A second approval finds nothing left to release and changes nothing.
+ */
+export const approve = (task: Task, command: Command<AskTo<"approve">>, kind: Kind | undefined, now: Now): Decision<Answer> => {
+  if (isIn(task, "APPROVED")) return accept(task, command)
+  if (!isIn(task, "REQUESTED")) return refuseCommand(command, task, new TransitionRefused({ task: task.id, state: task.state, wanted: "approve", next: nextFor(task) }))
+  const self = task.requester === command.actor
+  if (self && kind?.selfApproval !== true) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
+  const approved = { ...move({ ...task, holds: [] }, "APPROVED", "release"), updatedAtMs: now.wallMs }
+  const released = about(task, "hold.released", command.actor, { hold: "approval", payload_sha256: task.payloadSha256, self })
+  return granted(answerFor(approved, true), {
+    tasks: [approved],
+    events: [byCommand(released, command), entered(approved, "REQUESTED", "release", command.actor)]
+  })
+}
+
+/** Says no: the task ends, with the reason on record. */
+export const reject = (task: Task, command: Command<AskTo<"reject">>, now: Now): Decision<Answer> => {
+  if (!isIn(task, "REQUESTED", "APPROVED")) {
+    return refuseCommand(command, task, new TransitionRefused({ task: task.id, state: task.state, wanted: "reject", next: nextFor(task) }))
+  }
+  const canceled = { ...move(task, "CANCELED", "reject"), expiresAtMs: null, updatedAtMs: now.wallMs }
+  return granted(answerFor(canceled, true), {
+    tasks: [canceled],
+    events: [byCommand(entered(canceled, task.state, "reject", command.actor, { reason: command.ask.reason }), command)]
+  })
+}
+
+/** A command that found its work done. It is on record and moved nothing. */
+export const accept = (task: Task, command: Command): Decision<Answer> =>
+  granted(answerFor(task, false), { events: [byCommand(about(task, "command.accepted", command.actor, { state: task.state }), command)] })
+
+/** What time alone does to a task that waits for people or in the queue. Nothing, when it is not due. */
+export const expire = (task: Task, now: Now): Decision<boolean> => {
+  if (task.expiresAtMs === null || now.wallMs < task.expiresAtMs) return granted(false, {})
+  if (!isIn(task, "REQUESTED", "APPROVED", "QUEUED")) return granted(false, {})
+  const expired = { ...move(task, "EXPIRED", "expire"), expiresAtMs: null, updatedAtMs: now.wallMs }
+  const event = entered(expired, task.state, "expire", "system:runtime", { code: expiryCode(task, now) })
+  const message = { topic: "task_ended" as const, task: task.id, text: `${task.kind} expired` }
+  return granted(true, { tasks: [expired], events: [event], messages: [message] })
+}
+
+const expiryCode = (task: TaskIn<"REQUESTED" | "APPROVED" | "QUEUED">, now: Now): string => {
+  if (task.state !== "QUEUED") return timeoutCode.approval
+  return isPastClose(task.limits, task.queuedAtMs, now.wallMs) ? timeoutCode.scheduleToClose : timeoutCode.scheduleToStart
+}
+
+/** The commands that a task in this state would accept, for refusals and for people. */
+export const nextFor = (task: Task): ReadonlyArray<string> => (task.unknown !== null ? ["reconcile"] : nextCommands[task.state])
+
+const nextCommands = {
+  REQUESTED: ["approve", "reject", "cancel"],
+  APPROVED: ["resume", "reject", "cancel"],
+  QUEUED: ["cancel"],
+  RUNNING: ["cancel"],
+  SUCCEEDED: [],
+  FAILED: ["recover"],
+  CANCELED: ["recover"],
+  EXPIRED: ["recover"]
+} as const satisfies Record<Task["state"], ReadonlyArray<string>>

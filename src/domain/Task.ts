@@ -1,0 +1,119 @@
+/** A task: one durable piece of work, from request to its final state. */
+import { Schema } from "effect"
+import type { Hold } from "./Hold.ts"
+import type { Intent } from "./Intent.ts"
+import type { Lease } from "./Lease.ts"
+import type { RetryPolicy } from "./RetryPolicy.ts"
+import { isTerminal, type TaskState as State, taskStates } from "./TaskState.ts"
+import type { Limits } from "./Timeout.ts"
+
+export const TaskState = Schema.Literal(...taskStates)
+
+/** 26 characters of Crockford base 32: 10 of time, 16 of chance. Ids sort by the instant they were drawn. */
+export const TaskId = Schema.String.pipe(Schema.pattern(/^[0-9A-HJKMNP-TV-Z]{26}$/), Schema.brand("TaskId"))
+export type TaskId = typeof TaskId.Type
+
+export const TaskClass = Schema.Literal("light", "heavy")
+export type TaskClass = typeof TaskClass.Type
+
+/** What was asked for; it never changes. */
+export interface TaskSpec {
+  readonly id: TaskId
+  readonly kind: string
+  readonly class: TaskClass
+  readonly risk: string
+  readonly tenant: string
+  /** Canonical JSON. */
+  readonly payload: string
+  readonly payloadSha256: string
+  readonly requester: string
+  /** Idempotency key of the request. */
+  readonly key: string | null
+  /** W3C trace id, 32 hex digits. */
+  readonly trace: string
+  /** Handed to every attempt, so that outside systems can tell a repeat. */
+  readonly dispatchKey: string
+  readonly limits: Limits
+  readonly retry: RetryPolicy
+  readonly createdAtMs: number
+}
+
+/** A request to end that waits for the step boundary. */
+export interface PendingCancel {
+  readonly actor: string
+  readonly reason: string
+  readonly atMs: number
+}
+
+/** A dangerous step that may or may not have happened. */
+export interface UnknownOutcome {
+  readonly code: string
+  readonly attempt: number
+  readonly generation: number
+  readonly sinceMs: number
+}
+
+export interface Failure {
+  readonly code: string
+  /** Redacted, at most 2 kB. */
+  readonly error: string
+}
+
+/** Where it stands; every change of it has an event. */
+export interface TaskProgress {
+  readonly state: State
+  /** Digest of the kind's definition that was asked for. An approval holds for this version only. */
+  readonly kindVersion: string
+  /** Whether it ever needed people. Only a task that never did is queued by itself. */
+  readonly held: boolean
+  /** Open holds. Empty: nothing but a resume stands between the task and the queue. */
+  readonly holds: ReadonlyArray<Hold>
+  /** Claims so far. */
+  readonly attempt: number
+  /** Attempts left before a failure is final. */
+  readonly budget: number
+  /** Runs that were lost with their worker. They spend no attempt; too many of them end the task. */
+  readonly losses: number
+  /** The fencing token: one higher with every claim and every adoption. */
+  readonly generation: number
+  readonly lease: Lease | null
+  /** The effect that was begun and is not yet settled. */
+  readonly intent: Intent | null
+  /** Canonical JSON of a step's result that is known without running it (reconciled). */
+  readonly checkpoint: string | null
+  readonly unknown: UnknownOutcome | null
+  readonly cancel: PendingCancel | null
+  /** Earliest instant of the next claim. */
+  readonly availableAtMs: number
+  /** The next instant at which time alone changes this task, if there is one. */
+  readonly expiresAtMs: number | null
+  readonly queuedAtMs: number | null
+  readonly startedAtMs: number | null
+  readonly updatedAtMs: number
+  readonly failure: Failure | null
+  /** Canonical JSON of the outcome of the last step. */
+  readonly result: string | null
+}
+
+export interface Task extends TaskSpec, TaskProgress {}
+
+/** A task known to be in one of the states `S`. */
+export type TaskIn<S extends State> = Task & { readonly state: S }
+
+export const isIn = <const S extends State>(task: Task, ...states: ReadonlyArray<S>): task is TaskIn<S> =>
+  states.some((state) => state === task.state)
+
+/** An open hold or an unknown outcome. Such a task counts as blocked and nowhere else. */
+export const isBlocked = (task: Task): boolean =>
+  task.unknown !== null || (task.holds.length > 0 && !isTerminal[task.state])
+
+/** One try under one lease that did not succeed. */
+export interface Attempt {
+  readonly task: TaskId
+  readonly number: number
+  readonly generation: number
+  readonly code: string
+  readonly error: string
+  readonly startedAtMs: number | null
+  readonly endedAtMs: number
+}

@@ -1,0 +1,97 @@
+/**
+ * Sends a command to the server that holds the file. Only what node brings is used here, so that a command starts fast while
+ * a server runs. `CommandSocket.ts` is the other end.
+ */
+import { connect } from "node:net"
+import type { Json } from "../../domain/Canonical.ts"
+import type { Ask } from "../../domain/Command.ts"
+import type { Answer } from "../../domain/Decision.ts"
+
+/** How long a silent server is waited for. */
+export const silenceMs = 30_000
+
+/** The longest line that a server reads, in bytes. */
+export const lineMax = 1_048_576
+
+/**
+ * The longest path of a Unix socket, in bytes (unix(7), `sun_path`). Node cuts a longer one without a word, and two folders
+ * whose paths begin alike would share one socket: commands would reach a stranger's server.
+ */
+const pathMax = 107
+export const isTooLong = (path: string): boolean => Buffer.byteLength(path) > pathMax
+
+const lineOf = (ask: Ask, key: string | null): string => `${JSON.stringify({ v: 1, ask, key })}\n`
+
+/** Why no server would read the command, or null. Asked also where none runs, so that the limit is the same. */
+export const lineIssueOf = (ask: Ask, key: string | null): string | null =>
+  Buffer.byteLength(lineOf(ask, key)) > lineMax ? `the command is longer than ${lineMax} bytes` : null
+
+/** The deepest payload, in levels: what is read, checked, digested and printed by recursion must not exhaust the stack. */
+const depthMax = 100
+
+// `JSON.parse` makes 1e400 infinite, and infinity has no JSON: it would be stored as something else than was asked for.
+const isPlain = (value: Json, depth: number): boolean => {
+  if (typeof value === "number") return Number.isFinite(value)
+  if (typeof value !== "object" || value === null) return true
+  return depth < depthMax && Object.values(value).every((member: Json) => isPlain(member, depth + 1))
+}
+
+/** Why a payload is not taken, at either end, or null. */
+export const payloadIssueOf = (payload: Json): string | null =>
+  isPlain(payload, 0) ? null : `the payload holds a number that is too large, or is nested deeper than ${depthMax} levels`
+
+/** There is no socket, or nobody behind it. */
+const nobodyThere: ReadonlyArray<unknown> = ["ENOENT", "ENOTDIR", "ECONNREFUSED"]
+
+/** What came back. `Nobody`: no server listens, and nothing was sent. `Broken`: it may or may not have decided. */
+export type Reply =
+  | { readonly _tag: "Granted"; readonly answer: Answer }
+  | { readonly _tag: "Refused"; readonly tag: string; readonly text: string }
+  | { readonly _tag: "Nobody" }
+  | { readonly _tag: "Broken"; readonly why: string }
+
+const repeat = "it may or may not have decided: repeat the command with the same --key"
+
+export const send = (path: string, ask: Ask, key: string | null): Promise<Reply> =>
+  new Promise((resolve) => {
+    // No server listens on such a path.
+    if (isTooLong(path)) return resolve({ _tag: "Nobody" })
+    let connected = false
+    let text = ""
+    const socket = connect(path)
+    socket.setTimeout(silenceMs, () => {
+      resolve({ _tag: "Broken", why: `the server is silent; ${repeat}` })
+      socket.destroy()
+    })
+    socket.on("connect", () => {
+      connected = true
+      socket.write(lineOf(ask, key))
+    })
+    socket.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk
+      if (text.includes("\n")) socket.end()
+    })
+    socket.on("error", (error) => {
+      const nobody = !connected && "code" in error && nobodyThere.includes(error.code)
+      resolve(nobody ? { _tag: "Nobody" } : { _tag: "Broken", why: `${error.message}; ${repeat}` })
+    })
+    socket.on("close", () => resolve(readReply(text)))
+  })
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null
+
+const isAnswer = (value: unknown): value is Answer =>
+  isObject(value) && typeof value["task"] === "string" && typeof value["state"] === "string" && Array.isArray(value["holds"])
+
+const readReply = (text: string): Reply => {
+  const broken: Reply = { _tag: "Broken", why: `the server's answer cannot be read; ${repeat}` }
+  try {
+    const json: unknown = JSON.parse(text)
+    if (!isObject(json)) return broken
+    if (isAnswer(json["ok"])) return { _tag: "Granted", answer: json["ok"] }
+    const refused = json["refused"]
+    return isObject(refused) ? { _tag: "Refused", tag: String(refused["tag"]), text: String(refused["text"]) } : broken
+  } catch {
+    return broken
+  }
+}

@@ -1,0 +1,48 @@
+/** Exit codes, the same for every verb but `gate` and `verify`. */
+import type { CommandFailed } from "../../control/Commands.ts"
+
+export const exitCode = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  notAuthorised: 3,
+  notFound: 4,
+  conflict: 5,
+  waiting: 6,
+  degraded: 7,
+  unreachable: 69,
+  waitTimeout: 124,
+  interrupted: 130
+} as const
+
+/** What a refused or failed command exits with. */
+const byTag = {
+  TaskNotFound: exitCode.notFound,
+  TaskAmbiguous: exitCode.usage,
+  TransitionRefused: exitCode.conflict,
+  HoldsOpen: exitCode.waiting,
+  OutcomeUnknown: exitCode.conflict,
+  LeaseLost: exitCode.conflict,
+  LeaseInForce: exitCode.conflict,
+  ReasonMissing: exitCode.usage,
+  SelfApproval: exitCode.notAuthorised,
+  ApprovalVoid: exitCode.waiting,
+  KeyConflict: exitCode.conflict,
+  KindUnknown: exitCode.notFound,
+  PayloadRefused: exitCode.usage,
+  EngineUnavailable: exitCode.failure
+} as const satisfies Record<CommandFailed["_tag"], number>
+
+/** And what the command line itself may run into. */
+const ownByTag = {
+  ConfigRefused: exitCode.usage,
+  DatabaseRefused: exitCode.failure,
+  InstanceLocked: exitCode.conflict,
+  Broken: exitCode.unreachable,
+  SocketUnavailable: exitCode.failure,
+  Usage: exitCode.usage
+} as const
+
+const codes: Readonly<Record<string, number>> = { ...byTag, ...ownByTag }
+
+export const exitCodeOf = (tag: string): number => codes[tag] ?? exitCode.failure

@@ -1,0 +1,169 @@
+/**
+ * The command line: verbs, their words, and what is printed where. It decides nothing: each verb names an action that
+ * `main.ts` carries out with the engine that fits it.
+ */
+import { Command, InvalidArgumentError, Option } from "commander"
+import type { Json } from "../../domain/Canonical.ts"
+import type { Ask } from "../../domain/Command.ts"
+import type { Answer } from "../../domain/Decision.ts"
+import { shortId, type TaskState, taskStates } from "../../domain/TaskState.ts"
+
+/** Where a verb writes: results to stdout, JSON if it was asked for, words to stderr. */
+export interface Print {
+  readonly out: (text: string) => void
+  readonly say: (sentence: string) => void
+  readonly result: (json: unknown, text: () => string) => void
+}
+
+export interface Place {
+  readonly config: string | undefined
+  readonly db: string | undefined
+  readonly json: boolean
+}
+
+/** A verb that only looks. */
+export type Look =
+  | { readonly _tag: "Summary"; readonly hours: number; readonly check: boolean; readonly everyMs: number | null }
+  | { readonly _tag: "Show"; readonly task: string }
+  | { readonly _tag: "List"; readonly state: TaskState | undefined; readonly limit: number; readonly everyMs: number | null }
+  | { readonly _tag: "Events"; readonly after: number; readonly type: string | undefined }
+
+export type Action =
+  | Look
+  | { readonly _tag: "Serve" }
+  | { readonly _tag: "Ask"; readonly ask: Ask; readonly key: string | null; readonly waitMs: number | null }
+
+/** Carries out an action; the payload of a submit is still text, or the name of a file to read it from. */
+export interface Verbs {
+  readonly run: (action: Action, place: Place) => Promise<void>
+  readonly readPayload: (text: string | undefined, file: string | undefined) => Json
+}
+
+const wholeNumber = (from: number, to: number) => (text: string): number => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < from || value > to) throw new InvalidArgumentError(`a whole number from ${from} to ${to} is wanted`)
+  return value
+}
+
+const every = (): Option => new Option("--every <ms>", "print it again and again, until interrupted").argParser(wholeNumber(10, 3_600_000))
+
+interface Globals {
+  readonly json?: boolean
+  readonly config?: string
+  readonly db?: string
+}
+
+const placeOf = (command: Command): Place => {
+  const { config, db, json } = command.optsWithGlobals<Globals>()
+  return { config, db, json: json ?? false }
+}
+
+const withGlobals = (command: Command): Command =>
+  command
+    .exitOverride()
+    .option("--json", "print JSON on stdout, and nothing else there")
+    .option("--config <file>", "the configuration (default: opsgate.config.json)")
+
+/** Verbs that only look may be pointed at any file, a backup for example. */
+const looking = (command: Command): Command => withGlobals(command).option("--db <file>", "read this database instead of the configured one")
+
+/** The program. `verbs` does the work; a word that is not understood makes commander exit with a sentence, given to `say`. */
+export const make = (verbs: Verbs, version: string, say: (text: string) => void): Command => {
+  // Before the first verb is added, because verbs inherit it.
+  const program = withGlobals(new Command("opsgate").configureOutput({ writeErr: say }))
+    .description("Run risky work on your own machine, say yes from your phone, and ship only what can prove it is fit.")
+    .version(version)
+    .showSuggestionAfterError(true)
+    .showHelpAfterError("(opsgate --help lists the verbs)")
+
+  withGlobals(program.command("serve"))
+    .description("run the server: it alone claims and runs tasks")
+    .action((_options: unknown, command: Command) => verbs.run({ _tag: "Serve" }, placeOf(command)))
+
+  addTaskVerbs(withGlobals(program.command("task").description("ask for work, say yes or no to it, follow it")), verbs)
+
+  looking(program.command("ops-summary"))
+    .description("is the system healthy right now?")
+    .addOption(new Option("--hours <n>", "the window").default(24).argParser(wholeNumber(1, 24 * 365)))
+    .option("--check", "exit with 7 when it is degraded")
+    .addOption(every())
+    .action((options: { readonly hours: number; readonly check?: boolean; readonly every?: number }, command: Command) =>
+      verbs.run({ _tag: "Summary", hours: options.hours, check: options.check ?? false, everyMs: options.every ?? null }, placeOf(command)))
+
+  looking(program.command("events"))
+    .description("print the event log, one JSON object a line")
+    .addOption(new Option("--after <seq>", "only events behind this one").default(0).argParser(wholeNumber(0, Number.MAX_SAFE_INTEGER)))
+    .option("--type <type>", "only events of this type")
+    .action((options: { readonly after: number; readonly type?: string }, command: Command) =>
+      verbs.run({ _tag: "Events", after: options.after, type: options.type }, placeOf(command)))
+
+  program.command("gate").description("judge a release: run the scenarios and print GO, NO-GO or INSUFFICIENT").helpOption(false)
+  program.command("verify").description("check an evidence bundle: signature, digests, chains, and the verdict anew").helpOption(false)
+  return program
+}
+
+interface AskOptions {
+  readonly reason?: string
+  readonly key?: string
+  readonly wait?: number
+}
+
+const asking = (command: Command): Command =>
+  withGlobals(command)
+    .option("--reason <text>", "why; on record for ever")
+    .option("--key <key>", "idempotency key: the same key and request give the same answer")
+    .addOption(new Option("--wait <seconds>", "wait until the task has ended").argParser(wholeNumber(1, 86_400)))
+
+const asked = (ask: Ask, { key, wait }: AskOptions): Action => ({ _tag: "Ask", ask, key: key ?? null, waitMs: wait === undefined ? null : wait * 1000 })
+
+const addTaskVerbs = (task: Command, verbs: Verbs): void => {
+  asking(task.command("submit <kind> [payload]"))
+    .description("ask for work; the payload is JSON")
+    .option("--payload-file <file>", "read the payload from a file, - for standard input")
+    .action((kind: string, payload: string | undefined, options: AskOptions & { readonly payloadFile?: string }, command: Command) =>
+      verbs.run(asked({ op: "submit", kind, payload: verbs.readPayload(payload, options.payloadFile), reason: options.reason ?? null }, options), placeOf(command)))
+
+  const simple = (op: "approve" | "reject" | "resume" | "cancel" | "recover", description: string) =>
+    asking(task.command(`${op} <task>`))
+      .description(description)
+      .action((id: string, options: AskOptions, command: Command) =>
+        verbs.run(asked({ op, task: id, reason: options.reason ?? null }, options), placeOf(command)))
+
+  simple("approve", "say yes; it dispatches nothing")
+  simple("reject", "say no; needs --reason")
+  simple("resume", "dispatch a task whose holds are all released")
+  simple("cancel", "end a task, at its next step boundary if it runs; needs --reason")
+  simple("recover", "bring an ended task back; needs --reason")
+
+  asking(task.command("reconcile <task>"))
+    .description("settle a step of which nobody knows whether it happened; needs --reason")
+    .addOption(new Option("--outcome <outcome>", "what a look at the outside world showed").choices(["succeeded", "failed", "retry"]).makeOptionMandatory())
+    .action((id: string, options: AskOptions & { readonly outcome: "succeeded" | "failed" | "retry" }, command: Command) =>
+      verbs.run(asked({ op: "reconcile", task: id, reason: options.reason ?? null, outcome: options.outcome }, options), placeOf(command)))
+
+  looking(task.command("show <task>"))
+    .description("everything about one task")
+    .action((id: string, _options: unknown, command: Command) => verbs.run({ _tag: "Show", task: id }, placeOf(command)))
+
+  looking(task.command("list"))
+    .description("tasks, newest first")
+    .addOption(new Option("--state <state>", "only tasks in this state").choices(taskStates))
+    .addOption(new Option("--limit <n>", "how many").default(50).argParser(wholeNumber(1, 100_000)))
+    .addOption(every())
+    .action((options: { readonly state?: TaskState; readonly limit: number; readonly every?: number }, command: Command) =>
+      verbs.run({ _tag: "List", state: options.state, limit: options.limit, everyMs: options.every ?? null }, placeOf(command)))
+}
+
+/**
+ * The same JSON for a reader, with escapes for what a terminal would obey or hide and JSON allows raw: C1 controls and
+ * the characters that turn the direction of a line or have no width.
+ */
+export const escapedJson = (json: string): string =>
+  json.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (char) =>
+    `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** One line about what a command did. */
+export const answerText = ({ holds, moved, state, task }: Answer): string => {
+  const waits = holds.length > 0 ? `, waits for ${holds.join(", ")}` : ""
+  return `${task} (${shortId(task)}) ${state}${waits}${moved ? "" : ", unchanged"}`
+}

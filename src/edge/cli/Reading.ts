@@ -1,0 +1,64 @@
+/** The verbs that only look. They open the file read-only, so they work with the server up and down. */
+import { Effect } from "effect"
+import { resolve } from "../../control/Commands.ts"
+import { opsSummary, opsText } from "../../control/OpsSummary.ts"
+import { detailOf, rowOf } from "../../control/Views.ts"
+import { toLine } from "../../domain/TaskEvent.ts"
+import { EngineReader, type TaskFilter } from "../../engine/Engine.ts"
+import { exitCode } from "./ExitCode.ts"
+import { detailText, listText } from "./Output.ts"
+import type { Print } from "./Program.ts"
+
+/** Once, or with `everyMs` again and again until the process is ended. */
+export const showSummary = (print: Print, hours: number, check: boolean, everyMs: number | null) => {
+  const once = Effect.gen(function*() {
+    const summary = yield* opsSummary(hours)
+    print.result(summary, () => opsText(summary))
+    return check && summary.status === "degraded" ? exitCode.degraded : exitCode.ok
+  })
+  return again(once, everyMs)
+}
+
+const again = <A, E, R>(once: Effect.Effect<A, E, R>, everyMs: number | null): Effect.Effect<A, E, R> =>
+  everyMs === null ? once : Effect.zipLeft(once, Effect.sleep(everyMs)).pipe(Effect.forever)
+
+export const showTask = (print: Print, text: string) =>
+  Effect.gen(function*() {
+    const reader = yield* EngineReader
+    const id = yield* resolve(text)
+    const task = yield* reader.get(id)
+    if (task === undefined) return exitCode.notFound
+    const detail = detailOf(task, yield* reader.attempts(id))
+    print.result(detail, () => detailText(detail))
+    return exitCode.ok
+  })
+
+export const listTasks = (print: Print, filter: TaskFilter, everyMs: number | null) =>
+  again(
+    Effect.gen(function*() {
+      const reader = yield* EngineReader
+      const rows = (yield* reader.list(filter)).map(rowOf)
+      print.result(rows, () => listText(rows))
+      return exitCode.ok
+    }),
+    everyMs
+  )
+
+/** Events that are read and written at a time. */
+const page = 1000
+
+/** Prints the log, one JSON object a line, oldest first. */
+export const printEvents = (print: Print, after: number, type: string | undefined) =>
+  Effect.gen(function*() {
+    const reader = yield* EngineReader
+    const printFrom = (seq: number): Effect.Effect<void, Effect.Effect.Error<ReturnType<typeof reader.events>>> =>
+      Effect.flatMap(reader.events(seq, page), (events) => {
+        const lines = events.filter((event) => type === undefined || event.type === type).map(toLine)
+        if (lines.length > 0) print.out(`${lines.join("\n")}\n`)
+        const last = events.at(-1)
+        return last === undefined || events.length < page ? Effect.void : printFrom(last.seq)
+      })
+    yield* printFrom(after)
+    return exitCode.ok
+  })
+

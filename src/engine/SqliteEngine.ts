@@ -1,0 +1,139 @@
+/** The durable engine: one SQLite file, one writing process, one sync for all changes of a turn. */
+import { Context, Effect, Either, Layer, PubSub } from "effect"
+import { type Epoch, isRenewable } from "../domain/Lease.ts"
+import { type Task, TaskId } from "../domain/Task.ts"
+import { type Change, type ClaimRequest, Engine, EngineReader, type EngineUnavailable, Fatal, Flush, Instants } from "./Engine.ts"
+import * as Database from "./sqlite/Database.ts"
+import * as InstanceLock from "./sqlite/InstanceLock.ts"
+import * as Store from "./sqlite/Store.ts"
+import { orUnavailable } from "./sqlite/SqliteError.ts"
+import * as Writer from "./sqlite/Writer.ts"
+import * as SqliteReader from "./SqliteReader.ts"
+
+export interface Options {
+  readonly file: string
+  /** Names the event stream of a file that is made now; drawn by chance. */
+  readonly streamId: string
+}
+
+/** Runs a job in the writer's next transaction. An interrupted caller does not stop the job. */
+const jobRunner = (writer: Writer.Writer) => <A, E>(apply: () => Either.Either<A, E>, onCommitted: () => void): Effect.Effect<A, E | EngineUnavailable> =>
+  Effect.async<A, E | EngineUnavailable>((resume) => {
+    writer.submit({
+      apply: () => {
+        const outcome = attempt(apply)
+        return () => {
+          onCommitted()
+          resume(outcome)
+        }
+      },
+      fail: (error) => resume(Effect.fail(error))
+    })
+  })
+
+// A rule that throws is a bug: it stored nothing, and its neighbours are none the worse. What the store throws goes on to the
+// writer, which rolls back.
+const attempt = <A, E>(apply: () => Either.Either<A, E>): Effect.Effect<A, E> => {
+  try {
+    return Either.match(apply(), { onLeft: (error) => Effect.fail(error), onRight: (answer) => Effect.succeed(answer) })
+  } catch (cause) {
+    if (cause instanceof RuleDefect) return Effect.die(cause.cause)
+    throw cause
+  }
+}
+
+class RuleDefect extends Error {}
+
+const pure = <A>(rule: () => A): A => {
+  try {
+    return rule()
+  } catch (cause) {
+    throw new RuleDefect("a rule threw", { cause })
+  }
+}
+
+const makeEngine = (store: Store.Store, writer: Writer.Writer, changes: PubSub.PubSub<ReadonlyArray<Task>>): Engine["Type"] => {
+  const job = jobRunner(writer)
+
+  const commit = <A>({ key, rule, tasks }: Change<A>) => {
+    let changed: ReadonlyArray<Task> = []
+    return job(() => {
+      const now = store.now()
+      const loaded = tasks.map(store.load)
+      const stored = key === null ? undefined : store.answer(key)
+      const decision = pure(() => rule({ tasks: loaded, stored }, now))
+      store.apply(decision, loaded, now.wallMs)
+      changed = decision.tasks
+      return decision.answer
+    }, () => announce(changed))
+  }
+
+  const claim = <A>({ limit, rule }: ClaimRequest<A>) => {
+    let changed: ReadonlyArray<Task> = []
+    return job(() => {
+      const now = store.now()
+      const answers: Array<A> = []
+      const all: Array<Task> = []
+      for (const task of store.claimable(now.wallMs, limit)) {
+        const decision = pure(() => rule(task, now))
+        store.apply(decision, [task], now.wallMs)
+        all.push(...decision.tasks)
+        if (Either.isRight(decision.answer)) answers.push(decision.answer.right)
+      }
+      changed = all
+      return Either.right(answers)
+    }, () => announce(changed))
+  }
+
+  const announce = (tasks: ReadonlyArray<Task>) => {
+    if (tasks.length > 0) changes.unsafeOffer(tasks)
+  }
+
+  return {
+    commit,
+    claim,
+    openEpoch: (leaseMs, event) =>
+      job(() => {
+        const { epoch, monoMs, wallMs } = store.now()
+        const next: Epoch = { epoch: epoch + 1, leaseUntilMonoMs: monoMs + leaseMs, leaseUntilMs: wallMs + leaseMs }
+        store.insertEpoch(next, wallMs)
+        store.append(event(store.now()), wallMs)
+        return Either.right(next)
+      }, () => undefined),
+    renew: (epoch, leaseMs) =>
+      job(() => {
+        const now = store.now()
+        if (!isRenewable(epoch, now)) return Either.right(false)
+        store.updateEpoch({ epoch, leaseUntilMonoMs: now.monoMs + leaseMs, leaseUntilMs: now.wallMs + leaseMs })
+        return Either.right(true)
+      }, () => undefined),
+    due: (nowMs, limit) => orUnavailable("read", () => store.dueIds(nowMs, limit).map((id) => TaskId.make(id))),
+    nextDue: orUnavailable("read", store.nextDue),
+    watch: PubSub.subscribe(changes)
+  }
+}
+
+/**
+ * Opens the file for writing and takes the instance lock. Fails with `InstanceLocked` when another process writes it, with
+ * `DatabaseRefused` when the file is not ours to open (it is left untouched), with `EngineUnavailable` otherwise.
+ */
+export const layer = ({ file, streamId }: Options) =>
+  Layer.scopedContext(
+    Effect.gen(function*() {
+      const instants = yield* Instants
+      const flush = yield* Flush
+      const fatal = yield* Fatal
+      yield* Database.readVersion(file)
+      yield* InstanceLock.acquire(file)
+      const db = yield* Database.open(file, { id: streamId, atMs: instants.wallMs() })
+      const store = yield* orUnavailable("read the database", () => Store.make(db, instants))
+      const inDoubt = () => fatal.die("the disk failed to sync a commit; nobody knows whether it is stored. Start again: the file decides.")
+      const writer = yield* Effect.acquireRelease(
+        orUnavailable("prepare the database", () => Writer.make(db, store, flush, inDoubt)),
+        (writer) => Effect.sync(() => writer.close())
+      )
+      const changes = yield* PubSub.sliding<ReadonlyArray<Task>>(1024)
+      const reader = yield* SqliteReader.make(file)
+      return Context.make(Engine, makeEngine(store, writer, changes)).pipe(Context.add(EngineReader, reader))
+    })
+  )

@@ -1,0 +1,112 @@
+/**
+ * The SQLite file: how it is opened, which files are refused, and what makes a commit durable.
+ * No other module opens a connection for writing, sets a pragma or migrates.
+ */
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs"
+import Database from "better-sqlite3"
+import { Effect, Schema } from "effect"
+import { applicationId, latestVersion, migrations } from "./Migrations.ts"
+import { orUnavailable } from "./SqliteError.ts"
+import type { EngineUnavailable } from "../Engine.ts"
+
+/** The file is not one that this program may open. It was left as it is, byte for byte. */
+export class DatabaseRefused extends Schema.TaggedError<DatabaseRefused>()("DatabaseRefused", {
+  file: Schema.String,
+  why: Schema.Literal("missing", "not_a_database", "other_application", "newer_version"),
+  version: Schema.Int
+}) {
+  override get message() {
+    return `${this.file} ${this.why === "newer_version" ? newer(this.version) : sentences[this.why]}`
+  }
+}
+
+const newer = (version: number): string => `was written by a newer opsgate (schema ${version}, this one knows up to ${latestVersion}); it was left untouched`
+
+const sentences = {
+  missing: "does not exist",
+  not_a_database: "is not an opsgate database",
+  other_application: "is a SQLite database of another program"
+} as const
+
+const headerBytes = 100
+const magic = "SQLite format 3\u0000"
+
+/**
+ * Reads the header without SQLite, since even looking through SQLite may write to the file. Version 0 stands for a file
+ * that is new or empty. Offsets: sqlite.org/fileformat.html, "The Database Header".
+ */
+export const readVersion = (file: string): Effect.Effect<number, DatabaseRefused | EngineUnavailable> =>
+  Effect.flatMap(orUnavailable("open the database", () => readHeader(file)), (header) => {
+    if (header === null || header.length === 0) return Effect.succeed(0)
+    const refuse = (why: DatabaseRefused["why"], version = 0) => new DatabaseRefused({ file, why, version })
+    if (header.length < headerBytes || header.toString("latin1", 0, 16) !== magic) return refuse("not_a_database")
+    const version = header.readUInt32BE(60)
+    if (header.readUInt32BE(68) !== applicationId) return refuse("other_application")
+    return version > latestVersion ? refuse("newer_version", version) : Effect.succeed(version)
+  })
+
+const readHeader = (file: string): Buffer | null => {
+  if (!existsSync(file)) return null
+  if (!statSync(file).isFile()) return Buffer.from("not a file")
+  const descriptor = openSync(file, "r")
+  const bytes = Buffer.alloc(headerBytes)
+  const read = readSync(descriptor, bytes, 0, headerBytes, 0)
+  closeSync(descriptor)
+  return bytes.subarray(0, read)
+}
+
+/** Opens the file for writing, makes or migrates it, and sets what better-sqlite3 would leave unsafe. Closes with the scope. */
+export const open = (file: string, made: { readonly id: string; readonly atMs: number }) =>
+  Effect.gen(function*() {
+    yield* readVersion(file)
+    const db = yield* Effect.acquireRelease(
+      orUnavailable("open the database", () => new Database(file, { timeout: openingMs })),
+      (db) => Effect.sync(() => db.close())
+    )
+    // The header is older than the file while a migration stands in the write-ahead log alone.
+    const version = yield* orUnavailable("open the database", () => versionOf(db))
+    if (version > latestVersion) return yield* new DatabaseRefused({ file, why: "newer_version", version })
+    yield* orUnavailable("open the database", () => {
+      migrate(db, version, made)
+      harden(db)
+    })
+    return db
+  })
+
+/** How long a reader that has the file open may hold up its making. Nothing runs yet that could be blocked. */
+const openingMs = 1000
+
+const versionOf = (db: Database.Database): number => Number(db.pragma("user_version", { simple: true }))
+
+// synchronous is NORMAL in WAL unless it is set on every open, and NORMAL loses acknowledged commits on power loss.
+// The busy timeout stays zero because it would block the event loop; waiting is the writer's.
+const harden = (db: Database.Database): void => {
+  db.pragma("journal_mode = WAL")
+  db.pragma("synchronous = FULL")
+  db.pragma("foreign_keys = ON")
+  db.pragma("temp_store = MEMORY")
+  db.pragma("wal_autocheckpoint = 1000")
+  db.pragma("busy_timeout = 0")
+}
+
+// Each step is one transaction, and takes the lock before it looks: two programs that start at once migrate once. A new
+// file is made before it gets a write-ahead log, so that its first page is on the disk as a whole or not at all: a program
+// that dies in the middle leaves no file that looks like a stranger's.
+const migrate = (db: Database.Database, from: number, made: { readonly id: string; readonly atMs: number }): void => {
+  if (from === latestVersion) return
+  db.pragma("synchronous = FULL")
+  migrations.slice(from).forEach((step, index) => {
+    db.exec("BEGIN IMMEDIATE")
+    if (versionOf(db) === from + index) {
+      db.exec(step)
+      if (from + index === 0) {
+        db.pragma(`application_id = ${applicationId}`)
+        db.prepare("INSERT INTO store (id, made_at_ms) VALUES (?, ?)").run(made.id, made.atMs)
+      }
+      db.pragma(`user_version = ${from + index + 1}`)
+    }
+    db.exec("COMMIT")
+  })
+  // So that the header, which is read without SQLite, tells the truth.
+  db.pragma("wal_checkpoint(TRUNCATE)")
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env node
+/**
+ * The `opsgate` program: reads the words and finds who answers them. A command goes to the server if one listens, with
+ * nothing loaded but what that needs; everything else is `Launch.ts`.
+ */
+import { readFileSync } from "node:fs"
+import { setTimeout } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
+import { CommanderError } from "commander"
+import { locate, NotLocated, socketFile } from "./DataDir.ts"
+import { issueOf } from "./domain/AskLimits.ts"
+import type { Json } from "./domain/Canonical.ts"
+import type { Ask } from "./domain/Command.ts"
+import type { Answer } from "./domain/Decision.ts"
+import { printable } from "./domain/Redaction.ts"
+import { isTerminal } from "./domain/TaskState.ts"
+import { lineIssueOf, payloadIssueOf, send } from "./edge/cli/CommandClient.ts"
+import { exitCode, exitCodeOf } from "./edge/cli/ExitCode.ts"
+import { type Action, answerText, escapedJson, make, type Place, type Print } from "./edge/cli/Program.ts"
+import type { Failed } from "./Launch.ts"
+import packageJson from "../package.json" with { type: "json" }
+
+/** The program that watches over a command; it is bundled beside this one. */
+const supervisor = fileURLToPath(new URL("./supervisor.js", import.meta.url))
+
+/** What the words ask for cannot be done as they stand. */
+class Usage extends Error {}
+
+const say = (sentence: string): void => void process.stderr.write(`opsgate: ${printable(sentence)}\n`)
+
+/** Commander's own words, which may repeat what was typed. */
+const sayRaw = (text: string): void => void process.stderr.write(printable(text))
+
+const printTo = ({ json }: Place): Print => ({
+  out: (text) => void process.stdout.write(escapedJson(text)),
+  say,
+  result: (value, text) => void process.stdout.write(json ? `${escapedJson(JSON.stringify(value))}\n` : `${text()}\n`)
+})
+
+const isFailed = (value: number | Answer | Failed): value is Failed => typeof value === "object" && "tag" in value
+
+const finish = (failed: Failed): number => {
+  say(failed.text)
+  return exitCodeOf(failed.tag)
+}
+
+/** How often, and how long after each other, somebody is looked for who decides: a server may be about to listen. */
+const triesMax = 100
+const pauseMs = 50
+
+const decide = async (ask: Ask, key: string | null, place: Place): Promise<Answer | Failed> => {
+  for (let tries = 1;; tries++) {
+    const reply = await send(socketFile(locate(place.config)), ask, key)
+    if (reply._tag === "Granted") return reply.answer
+    if (reply._tag === "Refused") return { tag: reply.tag, text: reply.text }
+    if (reply._tag === "Broken") return { tag: "Broken", text: reply.why }
+    const launch = await import("./Launch.ts")
+    const decided = await launch.decide(ask, key, place)
+    if (!isFailed(decided) || decided.tag !== "InstanceLocked" || tries === triesMax) return decided
+    await setTimeout(pauseMs)
+  }
+}
+
+const answerAsk = async (action: Action & { readonly _tag: "Ask" }, place: Place): Promise<number> => {
+  const issue = issueOf(action.ask, action.key) ?? lineIssueOf(action.ask, action.key)
+  if (issue !== null) throw new Usage(issue)
+  const decided = await decide(action.ask, action.key, place)
+  if (isFailed(decided)) return finish(decided)
+  const print = printTo(place)
+  if (action.waitMs === null) {
+    print.result(decided, () => answerText(decided))
+    return exitCode.ok
+  }
+  const ended = await (await import("./Launch.ts")).awaitTask(decided, action.waitMs, place)
+  if (isFailed(ended)) return finish(ended)
+  print.result(ended, () => answerText(ended))
+  if (!isTerminal[ended.state]) return exitCode.waitTimeout
+  return ended.state === "SUCCEEDED" ? exitCode.ok : exitCode.failure
+}
+
+const run = async (action: Action, place: Place): Promise<void> => {
+  if (action._tag === "Ask") {
+    process.exitCode = await answerAsk(action, place)
+    return
+  }
+  const launch = await import("./Launch.ts")
+  const code = action._tag === "Serve" ? await launch.serveUntilStopped(place, supervisor) : await launch.look(printTo(place), action, place)
+  process.exitCode = isFailed(code) ? finish(code) : code
+  // A server that has stopped is done, whatever still holds the event loop.
+  if (action._tag === "Serve") process.exit()
+}
+
+/** The largest payload that is read, in bytes. */
+const payloadMax = 1_000_000
+
+const readPayload = (text: string | undefined, file: string | undefined): Json => {
+  if (text !== undefined && file !== undefined) throw new Usage("the payload comes from the command line or from a file, not from both")
+  const source = file === undefined ? text ?? "{}" : readText(file)
+  if (Buffer.byteLength(source) > payloadMax) throw new Usage(`the payload is longer than ${payloadMax} bytes`)
+  const payload = parsed(source)
+  const issue = payloadIssueOf(payload)
+  if (issue !== null) throw new Usage(issue)
+  return payload
+}
+
+const parsed = (source: string): Json => {
+  try {
+    return JSON.parse(source)
+  } catch {
+    throw new Usage("the payload is not JSON")
+  }
+}
+
+const readText = (file: string): string => {
+  try {
+    return readFileSync(file === "-" ? 0 : file, "utf8")
+  } catch {
+    throw new Usage(`${file} cannot be read`)
+  }
+}
+
+/** `gate` and `verify` are a program of their own, which shares no code with this one. */
+const gateVerbs: ReadonlyArray<string | undefined> = ["gate", "verify"]
+
+const main = async (): Promise<void> => {
+  process.stdout.on("error", (error) => {
+    if ("code" in error && error.code === "EPIPE") process.exit()
+  })
+  if (gateVerbs.includes(process.argv[2])) {
+    await import(new URL("./gate.js", import.meta.url).href)
+    return
+  }
+  try {
+    await make({ run, readPayload }, packageJson.version, sayRaw).parseAsync(process.argv)
+  } catch (cause) {
+    process.exitCode = exitCodeFor(cause)
+  }
+}
+
+const exitCodeFor = (cause: unknown): number => {
+  if (cause instanceof CommanderError) return cause.exitCode === 0 ? exitCode.ok : exitCode.usage
+  const usage = cause instanceof Usage || cause instanceof NotLocated
+  say(usage ? cause.message : `internal error: ${String(cause)}`)
+  return usage ? exitCode.usage : exitCode.failure
+}
+
+await main()

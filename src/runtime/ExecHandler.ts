@@ -1,0 +1,124 @@
+/** Work that is a command: starts it under a supervisor, waits for its record, and says what the record means. */
+import { join } from "node:path"
+import { Effect } from "effect"
+import type { Json } from "../domain/Canonical.ts"
+import type { Finding, Outcome } from "../domain/Execution.ts"
+import type { Kind } from "../domain/Kind.ts"
+import type { Held } from "../domain/Lease.ts"
+import { storedError } from "../domain/Redaction.ts"
+import { closeDeadlineMs } from "../domain/Timeout.ts"
+import type { Task } from "../domain/Task.ts"
+import { type Exec, type ExecUnavailable, type JobRef } from "./Exec.ts"
+import { outcomeOf } from "./ExecOutcome.ts"
+import type { Handler } from "./Handler.ts"
+
+/** How the command of a kind is started. */
+export interface Command {
+  /** Program and arguments for a payload. */
+  readonly argvFor: (payload: Json) => ReadonlyArray<string>
+  readonly cwd: string
+  /** All that the command inherits. */
+  readonly env: Readonly<Record<string, string>>
+  readonly killGraceMs: number
+  readonly outputCapBytes: number
+}
+
+/** The one step of such a task. */
+const step = 1
+
+/** How much of the end of stderr goes into the record of a failure, in bytes. */
+const tailBytes = 1500
+
+// A folder per generation: a second start under the same attempt never meets the files of the first.
+const dirFor = (runsDir: string, task: Task): string => join(runsDir, task.id, `${task.attempt}-${task.generation}`)
+
+const environment = ({ env }: Command, task: Task, held: Held): Readonly<Record<string, string>> => ({
+  ...env,
+  OPSGATE_TASK: task.id,
+  OPSGATE_DISPATCH_KEY: task.dispatchKey,
+  OPSGATE_ATTEMPT: String(task.attempt),
+  OPSGATE_GENERATION: String(held.generation),
+  OPSGATE_TRACE: task.trace
+})
+
+const unavailable = ({ message }: ExecUnavailable): Outcome => ({ _tag: "NotStarted", code: "exec_unavailable", error: storedError(message) })
+
+/** The handler of one kind whose outputs are kept under `runsDir`. `wallMs` reads the clock. */
+export const make = (exec: Exec["Type"], kind: Kind, command: Command, runsDir: string, wallMs: () => number): Handler => {
+  const outcome = (ref: JobRef, end: Effect.Effect.Success<ReturnType<typeof exec.awaitEnd>>): Effect.Effect<Outcome> =>
+    end._tag === "Finished"
+      ? Effect.map(exec.tail(ref, "stderr.log", tailBytes), (tail) => outcomeOf(end.record, kind.effect, tail))
+      : Effect.map(ended(ref), (error): Outcome =>
+        kind.effect === "dangerous" ? { _tag: "Unknown", code: "supervisor_gone", error } : { _tag: "Failed", code: "supervisor_gone", error })
+
+  // What may be run again is ended first; what may not is left alone for a person to look at.
+  const ended = (ref: JobRef): Effect.Effect<string> =>
+    kind.effect === "dangerous"
+      ? Effect.succeed("its supervisor ended without leaving a record; the command may still run")
+      : Effect.as(exec.endSurvivors(ref), "its supervisor ended without leaving a record")
+
+  const untilEnd = (ref: JobRef, cancelRequested: Effect.Effect<void>): Effect.Effect<Outcome> =>
+    Effect.raceFirst(exec.awaitEnd(ref), Effect.zipRight(cancelRequested, Effect.zipRight(exec.abort(ref), Effect.never))).pipe(
+      Effect.flatMap((end) => outcome(ref, end))
+    )
+
+  const timeoutFor = ({ limits, queuedAtMs }: Task): number => {
+    const closeMs = closeDeadlineMs(limits, queuedAtMs)
+    return Math.max(1, Math.min(limits.startToCloseMs, closeMs === null ? Infinity : closeMs - wallMs()))
+  }
+
+  const prepare = (task: Task, held: Held) =>
+    Effect.suspend(() =>
+      exec.prepare({
+        v: 1,
+        dir: dirFor(runsDir, task),
+        argv: command.argvFor(JSON.parse(task.payload)),
+        cwd: command.cwd,
+        env: environment(command, task, held),
+        stdin: task.payload,
+        timeout_ms: timeoutFor(task),
+        kill_grace_ms: command.killGraceMs,
+        output_cap_bytes: command.outputCapBytes,
+        marker: `${task.id}/${task.attempt}-${held.generation}`
+      })
+    )
+
+  return {
+    version: kind.version,
+
+    run: ({ begin, cancelRequested, held, task }) => {
+      if (task.checkpoint !== null) return Effect.succeed({ _tag: "Succeeded", result: JSON.parse(task.checkpoint) })
+      return Effect.flatMap(Effect.either(prepare(task, held)), (prepared) => {
+        if (prepared._tag === "Left") return Effect.succeed(unavailable(prepared.left))
+        const { dir, discard, go, marker, pid, startTicks } = prepared.right
+        const supervisor = { pid, startTicks, dir, marker }
+        return begin({ step, effect: kind.effect, supervisor }).pipe(
+          Effect.onError(() => discard),
+          Effect.flatMap(({ begun, startBeforeMonoMs }) =>
+            begun
+              // A word that did not arrive started nothing. One that did: from here on the record decides.
+              ? Effect.matchEffect(go(startBeforeMonoMs), {
+                onFailure: (failure) => Effect.succeed(unavailable(failure)),
+                onSuccess: () => untilEnd(supervisor, cancelRequested)
+              })
+              : Effect.as(discard, null)
+          )
+        )
+      })
+    },
+
+    find: (task) => {
+      if (task.intent === null) return Effect.succeed({ _tag: "NotBegun" })
+      const ref = task.intent.supervisor
+      return Effect.flatMap(exec.inspect(ref), (found): Effect.Effect<Finding> => {
+        if (found._tag === "Alive") return Effect.succeed(found)
+        if (found._tag === "Finished") return Effect.map(outcome(ref, found), (result) => ({ _tag: "Finished", outcome: result }) as const)
+        return Effect.map(ended(ref), (error) => ({ _tag: "Gone", error }) as const)
+      })
+    },
+
+    watch: (task, cancelRequested) =>
+      task.intent === null ? Effect.dieMessage(`task ${task.id} has nothing to watch`) : untilEnd(task.intent.supervisor, cancelRequested)
+  }
+}
+

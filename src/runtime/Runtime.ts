@@ -1,0 +1,148 @@
+/**
+ * The runtime: opens an epoch, takes back what earlier ones left, then claims, runs, renews and expires until it is told to stop.
+ * At the stop it claims no more, lets running work finish for a while, gives back what has not begun, and leaves commands
+ * that still run to their supervisors: the next start adopts them.
+ */
+import { Cause, Deferred, Duration, Effect, Fiber, Queue, Ref, Schedule, Stream } from "effect"
+import { granted, refused } from "../domain/Decision.ts"
+import { handBack } from "../domain/Dispatch.ts"
+import { TaskNotFound } from "../domain/Refusal.ts"
+import { expire } from "../domain/Request.ts"
+import type { EventDraft } from "../domain/TaskEvent.ts"
+import { Engine, Instants } from "../engine/Engine.ts"
+import * as Rescuer from "./Rescuer.ts"
+import { Runs } from "./Runs.ts"
+import * as Worker from "./Worker.ts"
+
+export interface RuntimeOptions {
+  readonly slots: number
+  readonly leaseMs: number
+  readonly stopGraceMs: number
+  /** Names this process in leases. */
+  readonly name: string
+  readonly pid: number
+}
+
+/** Heartbeats in the time of one lease. */
+const beats = 4
+/** The longest an idle loop sleeps. */
+const idle = Duration.minutes(10)
+/** Tasks that expire in one go. */
+const expiryBatch = 256
+
+type Why = "boot" | "lease_expired"
+
+const epochEvent = (type: "epoch.started" | "epoch.ended", payload: EventDraft["payload"]): EventDraft => ({
+  type,
+  task: null,
+  trace: null,
+  actor: "system:runtime",
+  payload
+})
+
+/** Ends tasks that waited too long, at the instant at which they have. Wakes only when that instant comes or an earlier one appears. */
+const expiring = Effect.gen(function*() {
+  const engine = yield* Engine
+  const instants = yield* Instants
+  const changes = yield* engine.watch
+  const round = Effect.gen(function*() {
+    const ids = yield* engine.due(instants.wallMs(), expiryBatch)
+    yield* Effect.forEach(ids, (id) =>
+      engine.commit({
+        tasks: [id],
+        key: null,
+        rule: ({ tasks: [task] }, now) => (task === undefined ? refused(new TaskNotFound({ task: id }), {}) : expire(task, now))
+      }), { concurrency: "unbounded", discard: true })
+    const { expiryMs } = yield* engine.nextDue
+    const plannedMs = Math.min(expiryMs ?? Infinity, instants.wallMs() + Duration.toMillis(idle))
+    const earlier = Queue.take(changes).pipe(
+      Effect.repeat({ until: (tasks) => tasks.some(({ expiresAtMs }) => expiresAtMs !== null && expiresAtMs < plannedMs) })
+    )
+    yield* Effect.race(earlier, Effect.sleep(Duration.millis(Math.max(1, plannedMs - instants.wallMs()))))
+  })
+  return yield* round.pipe(Effect.retry({ schedule: Worker.patience }), Effect.forever)
+}).pipe(Effect.scoped)
+
+/** Passes on what commits mean for this process: something to claim, or a run that is asked to end. */
+const listening = Effect.gen(function*() {
+  const engine = yield* Engine
+  const runs = yield* Runs
+  const changes = yield* engine.watch
+  yield* Stream.fromQueue(changes).pipe(
+    Stream.runForEach((tasks) =>
+      Effect.gen(function*() {
+        for (const task of tasks) if (task.cancel !== null && task.state === "RUNNING") yield* runs.cancel(task)
+        if (tasks.some((task) => task.state === "QUEUED")) yield* Queue.offer(runs.wake, undefined)
+      })
+    )
+  )
+}).pipe(Effect.scoped)
+
+const openEpoch = (options: RuntimeOptions, current: Ref.Ref<number>, why: Why) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const { epoch } = yield* engine.openEpoch(options.leaseMs, (now) =>
+      epochEvent("epoch.started", { epoch: now.epoch, why, pid: options.pid, mono_ms: now.monoMs })).pipe(
+        Effect.retry({ schedule: Worker.patience })
+      )
+    yield* Ref.set(current, epoch)
+    yield* Effect.logInfo("an epoch has started", { epoch, why })
+    return epoch
+  })
+
+/** Renews the epoch; when it came too late, opens the next one and takes back what was in hand. */
+const beating = (options: RuntimeOptions, current: Ref.Ref<number>, takeBackAll: Effect.Effect.Success<ReturnType<typeof Rescuer.make>>) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const runs = yield* Runs
+    const inForce = yield* engine.renew(yield* Ref.get(current), options.leaseMs)
+    if (inForce) return
+    yield* takeBackAll(yield* openEpoch(options, current, "lease_expired"))
+    yield* Queue.offer(runs.wake, undefined)
+  }).pipe(
+    Effect.catchTag("EngineUnavailable", (error) => Effect.logError("the heartbeat could not be stored", { reason: error.message })),
+    Effect.repeat(Schedule.spaced(Duration.millis(Math.floor(options.leaseMs / beats))))
+  )
+
+/** Waits for what runs, then gives back what has not begun and says that the epoch is over. */
+const winding = (options: RuntimeOptions, current: Ref.Ref<number>) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const runs = yield* Runs
+    yield* Effect.suspend(() => (runs.entries().length === 0 ? Effect.void : Queue.take(runs.wake))).pipe(
+      Effect.repeat({ until: () => runs.entries().length === 0 }),
+      Effect.timeoutOption(Duration.millis(options.stopGraceMs))
+    )
+    yield* Effect.forEach(runs.entries(), ({ held, task }) =>
+      engine.commit({
+        tasks: [task.id],
+        key: null,
+        rule: ({ tasks: [found] }, now) => (found === undefined || found.intent !== null ? granted(null, {}) : handBack(found, held, now))
+      }), { discard: true })
+    const epoch = yield* Ref.get(current)
+    yield* engine.commit({ tasks: [], key: null, rule: () => granted(null, { events: [epochEvent("epoch.ended", { epoch })] }) })
+  }).pipe(Effect.catchAll((error) => Effect.logWarning("the epoch was not closed", { reason: error.message })))
+
+/** Runs until `stop` is completed, then winds down. */
+export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>) =>
+  Effect.gen(function*() {
+    const current = yield* Ref.make(0)
+    const takeBackAll = yield* Rescuer.make(options.name)
+    const epoch = yield* openEpoch(options, current, "boot")
+    const heartbeat = yield* Effect.fork(supervised("heartbeat", beating(options, current, takeBackAll)))
+    const listener = yield* Effect.fork(supervised("listener", listening))
+    yield* takeBackAll(epoch)
+    const expirer = yield* Effect.fork(supervised("expirer", expiring))
+    const worker = yield* Effect.fork(supervised("worker", Worker.loop({ slots: options.slots, name: options.name, epoch: current })))
+    yield* Effect.logInfo("the runtime is ready", { epoch, slots: options.slots })
+    yield* Effect.raceFirst(Deferred.await(stop), Effect.raceAll([heartbeat, listener, expirer, worker].map(Fiber.join)))
+    // The worker goes first: it claims no more, and leaves the word that a run has ended to whoever waits for the last one.
+    yield* Fiber.interrupt(worker)
+    yield* winding(options, current)
+    yield* Fiber.interruptAll([heartbeat, listener, expirer])
+  }).pipe(Effect.scoped)
+
+// A loop that ends is a bug, and a runtime without one of its loops must not go on as if nothing were.
+const supervised = <A, E, R>(name: string, loop: Effect.Effect<A, E, R>): Effect.Effect<never, never, R> =>
+  Effect.flatMap(Effect.exit(loop), (exit) =>
+    Effect.dieMessage(`the ${name} ended: ${exit._tag === "Failure" ? Cause.pretty(exit.cause) : "it returned"}`))

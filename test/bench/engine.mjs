@@ -1,0 +1,126 @@
+/**
+ * The life of a trivial task through the engine (request with an idempotency key, claim, settle; all events, hash chain,
+ * synchronous=FULL), 50 in flight, as a ratio to the raw limit: the statements that the engine itself issued, recorded
+ * and replayed on better-sqlite3 in the same run. The engine is the shipped bundle's.
+ */
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import Database from "better-sqlite3"
+import { Effect, Layer } from "effect"
+import { Dispatch, Engine, Execution, Idempotency, Ids, Live, Request, SqliteEngine } from "../../dist/index.js"
+import { kind } from "./kind.mjs"
+
+const inFlight = Number(process.env.BENCH_IN_FLIGHT ?? 50)
+const lives = Number(process.env.BENCH_LIVES ?? 20_000)
+const rounds = Number(process.env.BENCH_ROUNDS ?? 5)
+
+const trace = "0123456789abcdef0123456789abcdef"
+let drawn = 0
+
+const submit = (engine, key) => {
+  const command = { ask: { op: "submit", kind: kind.name, payload: { n: 1 }, reason: null }, actor: "cli:bench", channel: "cli", key, trace }
+  const id = Ids.taskIdFrom(Date.now(), [(drawn++ % 1e6) / 1e6, Math.random()])
+  return engine.commit({ tasks: [], key, rule: ({ stored }, now) => Idempotency.oncePerKey(command, stored, () => Request.submit(command, kind, id, now)) })
+}
+const settle = (engine, { held, task }) =>
+  engine.commit({ tasks: [task.id], key: null, rule: ({ tasks: [current] }, now) => Execution.settle(current, held, { _tag: "Succeeded", result: { exit_code: 0 } }, now, 0) })
+
+const live = (count, flight) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    yield* engine.openEpoch(3_600_000, (now) => ({ type: "epoch.started", task: null, trace: null, actor: "system:runtime", payload: { epoch: now.epoch } }))
+    const startedAt = process.hrtime.bigint()
+    // As many clients as there are tasks in flight, each with one life after the other.
+    const client = (index) =>
+      Effect.gen(function*() {
+        for (let done = index; done < count; done += flight) {
+          yield* submit(engine, `${done}`)
+          const [one] = yield* engine.claim({ limit: 1, rule: (task, now) => Dispatch.claim(task, "bench", "v1", now) })
+          if (one === undefined) return yield* Effect.dieMessage("there was nothing to claim")
+          yield* settle(engine, one)
+        }
+      })
+    yield* Effect.all(Array.from({ length: flight }, (_, index) => client(index)), { concurrency: "unbounded", discard: true })
+    return Number(process.hrtime.bigint() - startedAt) / 1e9
+  })
+
+const inFolder = async (use) => {
+  const dir = mkdtempSync(join(tmpdir(), "opsgate-bench-"))
+  try {
+    return await use(join(dir, "bench.db"))
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+export const throughEngine = (count, flight) =>
+  inFolder((file) => Effect.runPromise(live(count, flight).pipe(Effect.provide(SqliteEngine.layer({ file, streamId: "db-bench" }).pipe(Layer.provide(Live.layer))))))
+
+/** What the engine asks of SQLite, in order: every statement with its values. */
+const record = async (count, flight) => {
+  const calls = []
+  const { prepare } = Database.prototype
+  Database.prototype.prepare = function(sql) {
+    const statement = prepare.call(this, sql)
+    for (const method of ["run", "get", "all"]) {
+      const original = statement[method].bind(statement)
+      statement[method] = (...values) => {
+        calls.push({ sql, method, values })
+        return original(...values)
+      }
+    }
+    return statement
+  }
+  try {
+    await throughEngine(count, flight)
+  } finally {
+    Database.prototype.prepare = prepare
+  }
+  return calls.slice(calls.findIndex(({ sql }) => sql.startsWith("BEGIN")))
+}
+
+const replayed = (calls) =>
+  inFolder(async (file) => {
+    // The engine makes the file, so that the schema is the product's own.
+    await Effect.runPromise(Effect.void.pipe(Effect.provide(SqliteEngine.layer({ file, streamId: "db-bench" }).pipe(Layer.provide(Live.layer)))))
+    const db = new Database(file)
+    for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY", "wal_autocheckpoint = 1000"]) db.pragma(pragma)
+    const statements = new Map()
+    const prepared = calls.map(({ method, sql, values }) => {
+      if (!statements.has(sql)) statements.set(sql, db.prepare(sql))
+      return { statement: statements.get(sql), method, values }
+    })
+    const startedAt = process.hrtime.bigint()
+    for (const { method, statement, values } of prepared) statement[method](...values)
+    const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
+    db.close()
+    return seconds
+  })
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
+const format = (perSecond) => `${Math.round(perSecond).toLocaleString("en-US")}/s`
+
+const compare = async (label, count, flight, wanted) => {
+  const calls = await record(count, flight)
+  await throughEngine(Math.min(count, 2000), flight)
+  const pairs = []
+  for (let round = 0; round < rounds; round++) {
+    const engine = count / (await throughEngine(count, flight))
+    const raw = count / (await replayed(calls))
+    pairs.push({ engine, raw, ratio: engine / raw })
+  }
+  const ratio = median(pairs.map((pair) => pair.ratio))
+  console.log(
+    `${label}: engine ${format(median(pairs.map((pair) => pair.engine)))}, raw ${format(median(pairs.map((pair) => pair.raw)))}, ` +
+      `ratio ${ratio.toFixed(2)} (${Math.min(...pairs.map((pair) => pair.ratio)).toFixed(2)}–${Math.max(...pairs.map((pair) => pair.ratio)).toFixed(2)} in ${rounds} rounds), wanted ≥ ${wanted}`
+  )
+  return ratio >= wanted
+}
+
+/** Prints the figures; answers whether they reach what is wanted. */
+export const engineBench = async () => {
+  const batched = await compare(`${inFlight} in flight, ${lives} lives`, lives, inFlight, 0.5)
+  const single = await compare(`one at a time, ${Math.floor(lives / 10)} lives`, Math.floor(lives / 10), 1, 0.65)
+  return batched && single
+}

@@ -1,0 +1,13 @@
+/** `npm run bench <name>`: figures as ratios, measured through the shipped bundle. Exits with 1 when one is missed. */
+const benches = {
+  engine: async () => (await import("./engine.mjs")).engineBench(),
+  summary: async () => (await import("./summary.mjs")).summaryBench()
+}
+
+const [name = "engine"] = process.argv.slice(2)
+const bench = benches[name]
+if (bench === undefined) {
+  console.error(`there is no bench ${name}; there are: ${Object.keys(benches).join(", ")}`)
+  process.exit(2)
+}
+process.exitCode = (await bench()) ? 0 : 1

@@ -1,0 +1,277 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Either, FastCheck as fc } from "effect"
+import type { Ask, AskTo, Op } from "../../src/domain/Command.ts"
+import type { Answer, Decision } from "../../src/domain/Decision.ts"
+import { claim, handBack, resume } from "../../src/domain/Dispatch.ts"
+import { begin, lossesMax, type Outcome, reclaim, settle } from "../../src/domain/Execution.ts"
+import type { Now } from "../../src/domain/Now.ts"
+import { cancel, reconcile, recover } from "../../src/domain/Recovery.ts"
+import { approve, expire, reject, submit } from "../../src/domain/Request.ts"
+import { isBlocked, type Task } from "../../src/domain/Task.ts"
+import { isTerminal, type TaskState, taskStates } from "../../src/domain/TaskState.ts"
+import { isLegal } from "../../src/domain/Transition.ts"
+import { commandOf, failedOutcome, heavyKind, kindOf, nextId, succeeded } from "../engine/tasks.ts"
+
+const now: Now = { wallMs: 1_800_000_000_000, monoMs: 1_000_000, epoch: 1, leaseUntilMonoMs: 1_030_000 }
+const later = (ms: number, change: Partial<Now> = {}): Now => ({ ...now, wallMs: now.wallMs + ms, monoMs: now.monoMs + ms, ...change })
+const nextEpoch = (ms = 60_000): Now => later(ms, { epoch: 2, leaseUntilMonoMs: now.monoMs + ms + 30_000 })
+
+const taskAfter = <A>(decision: Decision<A>): Task => {
+  const task = decision.tasks.at(-1)
+  if (task === undefined) throw new Error(`nothing was stored: ${JSON.stringify(decision.events)}`)
+  return task
+}
+const refusalOf = (decision: Decision<unknown>): string => (Either.isLeft(decision.answer) ? decision.answer.left._tag : "granted")
+const ask = <O extends Exclude<Op, "submit" | "reconcile">>(op: O, reason: string | null = "because"): AskTo<O> & Ask => {
+  const wanted: Ask = { op, task: "t", reason }
+  return wanted as AskTo<O> & Ask
+}
+const requested = (kind = heavyKind()): Task => taskAfter(submit(commandOf({ op: "submit", kind: kind.name, payload: {}, reason: null }), kind, nextId(), now))
+const approved = (kind = heavyKind()): Task => taskAfter(approve(requested(kind), commandOf(ask("approve"), { actor: "cli:bob" }), kind, now))
+const queued = (kind = heavyKind()): Task => (kind.needsApproval ? taskAfter(resume(approved(kind), commandOf(ask("resume")), kind.version, now)) : requested(kind))
+const running = (kind = heavyKind()): Task => taskAfter(claim(queued(kind), "w", kind.version, now))
+const held = (task: Task) => ({ generation: task.generation, epoch: task.lease?.epoch ?? 0 })
+const intent = (effect: "dangerous" | "idempotent") => ({ step: 1, effect, supervisor: { pid: 1, startTicks: 1, dir: "/d", marker: "m" } })
+const begun = (kind = heavyKind()): Task => {
+  const task = running(kind)
+  return taskAfter(begin(task, held(task), intent(kind.effect), now))
+}
+const unknown = (): Task => taskAfter(settle(begun(), held(begun()), { _tag: "Unknown", code: "killed", error: "" }, now, 0))
+const ended = (outcome: Outcome): Task => taskAfter(settle(running(), held(running()), outcome, now, 0))
+
+const inState: Record<TaskState, () => Task> = {
+  REQUESTED: requested,
+  APPROVED: approved,
+  QUEUED: queued,
+  RUNNING: running,
+  SUCCEEDED: () => ended(succeeded),
+  FAILED: () => ended(failedOutcome),
+  CANCELED: () => taskAfter(cancel(requested(), commandOf(ask("cancel")), now)),
+  EXPIRED: () => taskAfter(expire(requested(), later(3_600_000)))
+}
+
+type Commanded = Exclude<Op, "submit">
+const commands: Record<Commanded, (task: Task) => Decision<Answer>> = {
+  approve: (task) => approve(task, commandOf(ask("approve"), { actor: "cli:bob" }), heavyKind(), now),
+  reject: (task) => reject(task, commandOf(ask("reject")), now),
+  resume: (task) => resume(task, commandOf(ask("resume")), "v1", now),
+  cancel: (task) => cancel(task, commandOf(ask("cancel")), now),
+  recover: (task) => recover(task, commandOf(ask("recover")), "v1", now),
+  reconcile: (task) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome: "succeeded" }), now)
+}
+
+/** What each command makes of a task in each state: its next state, the same state (nothing moved), or the refusal. */
+const table: Record<Commanded, Record<TaskState, string>> = {
+  approve: { REQUESTED: "APPROVED", APPROVED: "APPROVED", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  reject: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  resume: { REQUESTED: "HoldsOpen", APPROVED: "QUEUED", QUEUED: "QUEUED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  cancel: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "CANCELED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  recover: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "QUEUED", CANCELED: "REQUESTED", EXPIRED: "REQUESTED" },
+  reconcile: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" }
+}
+
+describe("a command", () => {
+  for (const op of Object.keys(table) as ReadonlyArray<Commanded>) {
+    for (const state of taskStates) {
+      it(`${op} on a ${state} task: ${table[op][state]}`, () => {
+        const task = inState[state]()
+        assert.strictEqual(task.state, state)
+        const decision = commands[op](task)
+        const result = Either.isLeft(decision.answer) ? decision.answer.left._tag : decision.answer.right.state
+        assert.strictEqual(result, table[op][state])
+        assert.isAbove(decision.events.length, 0)
+        if (Either.isLeft(decision.answer)) {
+          assert.deepStrictEqual(decision.tasks, [])
+          assert.deepStrictEqual(decision.events.map(({ type }) => type), ["command.refused"])
+        }
+      })
+    }
+  }
+
+  it("that approves never dispatches, and a second resume answers the same dispatch", () => {
+    const task = approved()
+    assert.deepStrictEqual([task.state, task.lease, task.queuedAtMs], ["APPROVED", null, null])
+    const again = commands.resume(queued())
+    assert.deepStrictEqual(Either.getOrThrow(again.answer).moved, false)
+    assert.deepStrictEqual(again.tasks, [])
+  })
+
+  it("does not let the requester approve his own task, unless the policy says so, and then marks it", () => {
+    assert.strictEqual(refusalOf(approve(requested(), commandOf(ask("approve")), heavyKind(), now)), "SelfApproval")
+    const kind = heavyKind({ selfApproval: true })
+    const decision = approve(requested(kind), commandOf(ask("approve")), kind, now)
+    assert.strictEqual(decision.events.find(({ type }) => type === "hold.released")?.payload["self"], true)
+  })
+
+  it("that resumes a task whose kind was changed since sends it back to ask anew", () => {
+    const decision = resume(approved(), commandOf(ask("resume")), "v2", now)
+    assert.strictEqual(refusalOf(decision), "ApprovalVoid")
+    assert.deepInclude(taskAfter(decision), { state: "REQUESTED", holds: ["approval"], kindVersion: "v2" })
+  })
+
+  it("that recovers a task under a valid approval queues it with a fresh budget, and asks anew when the approval ran out", () => {
+    const failed = inState.FAILED()
+    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), "v1", now)), { state: "QUEUED", budget: 1 })
+    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), "v1", later(3_600_000))), { state: "REQUESTED", holds: ["approval"] })
+    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), "v2", now)), { state: "REQUESTED", holds: ["approval"] })
+  })
+})
+
+describe("a claim", () => {
+  it("does not run a task whose kind was changed after its approval", () => {
+    const decision = claim(queued(), "w", "v2", now)
+    assert.deepStrictEqual([taskAfter(decision).state, Either.getOrThrow(decision.answer)], ["REQUESTED", null])
+  })
+
+  it("grants the next generation and attempt", () => {
+    assert.deepInclude(running(), { state: "RUNNING", attempt: 1, generation: 1, lease: { epoch: 1, worker: "w" } })
+  })
+
+  it("can be handed back before its effect begins, without costing an attempt", () => {
+    const task = running()
+    assert.deepInclude(taskAfter(handBack(task, held(task), now)), { state: "QUEUED", budget: 1, lease: null })
+    const effect = begun()
+    assert.strictEqual(refusalOf(handBack(effect, held(effect), now)), "LeaseLost")
+  })
+})
+
+describe("an effect", () => {
+  it("does not begin under another generation, another epoch, or a lease that has run out", () => {
+    const task = running()
+    assert.strictEqual(refusalOf(begin(task, { generation: 0, epoch: 1 }, intent("dangerous"), now)), "LeaseLost")
+    assert.strictEqual(refusalOf(begin(task, held(task), intent("dangerous"), later(0, { epoch: 2 }))), "LeaseLost")
+    assert.strictEqual(refusalOf(begin(task, held(task), intent("dangerous"), later(30_000))), "LeaseLost")
+  })
+
+  it("does not begin once a cancel is pending: the step boundary is where it takes effect", () => {
+    const asked = taskAfter(cancel(running(), commandOf(ask("cancel")), now))
+    const decision = begin(asked, held(asked), intent("dangerous"), now)
+    assert.deepStrictEqual([taskAfter(decision).state, Either.getOrThrow(decision.answer).begun], ["CANCELED", false])
+  })
+
+  it("names the instant before which it must start", () => {
+    assert.deepStrictEqual(Either.getOrThrow(begin(running(), held(running()), intent("dangerous"), now).answer), { begun: true, startBeforeMonoMs: 1_030_000 })
+  })
+})
+
+describe("a settlement", () => {
+  const light = kindOf()
+
+  it("under an old generation changes nothing and is counted", () => {
+    const task = running()
+    const decision = settle(task, { generation: 0, epoch: 1 }, succeeded, now, 0)
+    assert.strictEqual(refusalOf(decision), "LeaseLost")
+    assert.deepStrictEqual([decision.tasks.length, decision.events[0]?.type], [0, "write.fenced"])
+  })
+
+  it("of a failure waits for its retry while attempts are left, and fails after the last", () => {
+    let task = running(light)
+    for (const expected of ["QUEUED", "QUEUED", "FAILED"]) {
+      const decision = settle(task, held(task), failedOutcome, now, 0)
+      assert.strictEqual(taskAfter(decision).state, expected)
+      assert.deepInclude(decision.attempts[0], { number: task.attempt, generation: task.generation, code: "exit_nonzero" })
+      if (expected === "QUEUED") task = taskAfter(claim(taskAfter(decision), "w", "v1", now))
+    }
+    assert.strictEqual(task.attempt, 3)
+  })
+
+  it("of an unknown outcome keeps the task blocked in RUNNING, and only reconcile moves it", () => {
+    const task = unknown()
+    assert.deepStrictEqual([task.state, task.lease, isBlocked(task)], ["RUNNING", null, true])
+    assert.strictEqual(refusalOf(commands.resume(task)), "OutcomeUnknown")
+    assert.strictEqual(refusalOf(commands.recover(task)), "TransitionRefused")
+    assert.strictEqual(taskAfter(cancel(task, commandOf(ask("cancel")), now)).state, "RUNNING")
+    assert.strictEqual(refusalOf(settle(task, { generation: 1, epoch: 1 }, succeeded, now, 0)), "LeaseLost")
+  })
+
+  it("by reconcile: it happened, it failed, or once more", () => {
+    const by = (outcome: "succeeded" | "failed" | "retry", task = unknown()) => taskAfter(reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome }), now))
+    assert.deepInclude(by("succeeded"), { state: "QUEUED", unknown: null })
+    assert.isNotNull(by("succeeded").checkpoint)
+    assert.deepInclude(by("failed"), { state: "FAILED", unknown: null })
+    assert.deepInclude(by("retry"), { state: "QUEUED", checkpoint: null, budget: 1 })
+    const canceled = taskAfter(cancel(unknown(), commandOf(ask("cancel")), now))
+    assert.strictEqual(by("retry", canceled).state, "CANCELED")
+  })
+
+  it("prefers a success to a pending cancel, and a pending cancel to a retry", () => {
+    const asked = taskAfter(cancel(running(light), commandOf(ask("cancel")), now))
+    assert.strictEqual(taskAfter(settle(asked, held(asked), succeeded, now, 0)).state, "SUCCEEDED")
+    assert.strictEqual(taskAfter(settle(asked, held(asked), failedOutcome, now, 0)).state, "CANCELED")
+  })
+
+  it("after the close deadline expires the task instead of trying again", () => {
+    const kind = kindOf({ limits: { ...light.limits, scheduleToCloseMs: 1000 } })
+    const task = running(kind)
+    assert.strictEqual(taskAfter(settle(task, held(task), failedOutcome, later(1000), 0)).state, "EXPIRED")
+  })
+
+  it("of an effect that was not started spends no attempt", () => {
+    const task = begun()
+    assert.deepInclude(taskAfter(settle(task, held(task), { _tag: "NotStarted", code: "lease_expired", error: "" }, now, 0)), { state: "QUEUED", budget: 1, losses: 1 })
+  })
+})
+
+describe("taking back a lost run", () => {
+  const back = (task: Task, finding: Parameters<typeof reclaim>[1]) => taskAfter(reclaim(task, finding, "w2", nextEpoch(), 0))
+
+  it("queues what never began, adopts what lives, reads what finished", () => {
+    assert.deepInclude(back(running(), { _tag: "NotBegun" }), { state: "QUEUED", budget: 1, losses: 1 })
+    assert.deepInclude(back(begun(), { _tag: "Alive" }), { state: "RUNNING", generation: 2, attempt: 1, lease: { epoch: 2, worker: "w2" } })
+    assert.strictEqual(back(begun(), { _tag: "Finished", outcome: succeeded }).state, "SUCCEEDED")
+  })
+
+  it("never runs a dangerous effect again that is gone, and runs an idempotent one", () => {
+    const gone = { _tag: "Gone", error: "no record" } as const
+    assert.isTrue(isBlocked(back(begun(), gone)))
+    assert.strictEqual(back(begun(kindOf()), gone).state, "QUEUED")
+  })
+
+  it("ends a task that keeps losing its worker", () => {
+    let task = running(kindOf())
+    for (let loss = 1; loss < lossesMax; loss++) {
+      const at = later(loss * 60_000, { epoch: loss + 1, leaseUntilMonoMs: Infinity })
+      const queuedAgain = taskAfter(reclaim(task, { _tag: "NotBegun" }, "w", at, 0))
+      task = taskAfter(claim(queuedAgain, "w", "v1", { ...at, wallMs: at.wallMs + 30_000 }))
+    }
+    const last = taskAfter(reclaim(task, { _tag: "NotBegun" }, "w", later(0, { epoch: 99 }), 0))
+    assert.deepInclude(last, { state: "FAILED", failure: { code: "recovery_attempts_exceeded", error: "the worker was lost before it began" } })
+  })
+})
+
+describe("any sequence of rules", () => {
+  type Move = (task: Task, at: Now) => Decision<unknown>
+  const moves: ReadonlyArray<Move> = [
+    ...Object.values(commands).map((command): Move => (task) => command(task)),
+    (task, at) => claim(task, "w", "v1", at),
+    (task, at) => begin(task, held(task), intent("dangerous"), at),
+    (task, at) => settle(task, held(task), succeeded, at, 0),
+    (task, at) => settle(task, held(task), failedOutcome, at, 0),
+    (task, at) => settle(task, held(task), { _tag: "Unknown", code: "killed", error: "" }, at, 0),
+    (task, at) => reclaim(task, { _tag: "Gone", error: "" }, "w", { ...at, epoch: at.epoch + 1 }, 0),
+    (task, at) => reclaim(task, { _tag: "Alive" }, "w", { ...at, epoch: at.epoch + 1 }, 0),
+    (task, at) => expire(task, at)
+  ]
+
+  it.prop("takes only rows of the table, never lowers the generation, and records each change", [fc.array(fc.nat(moves.length - 1), { maxLength: 60 })], ([choices]) => {
+    let task = requested()
+    for (const choice of choices) {
+      const decision = moves[choice]?.(task, now)
+      const after = decision?.tasks.at(-1)
+      if (decision === undefined || after === undefined) continue
+      const entered = decision.events.filter(({ type }) => type.startsWith("task.") && !["task.cancel_requested", "task.outcome_unknown"].includes(type))
+      let from: TaskState = task.state
+      for (const event of entered) {
+        const to = taskStates.find((state) => event.type === `task.${state.toLowerCase()}`) ?? "REQUESTED"
+        assert.isTrue(isLegal(from, to, String(event.payload["by"])), `${from} → ${to} by ${String(event.payload["by"])}`)
+        from = to
+      }
+      assert.strictEqual(from, after.state)
+      assert.isAtLeast(after.generation, task.generation)
+      assert.isAbove(decision.events.length, 0)
+      if (after.state === "RUNNING" && task.state !== "RUNNING") assert.deepStrictEqual(after.holds, [])
+      if (isTerminal[after.state]) assert.deepStrictEqual([after.lease, after.intent], [null, null])
+      task = after
+    }
+  })
+})

@@ -1,0 +1,13 @@
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { Layer } from "effect"
+import * as Live from "../../src/engine/Live.ts"
+import * as SqliteEngine from "../../src/engine/SqliteEngine.ts"
+import { engineConformance } from "./conformance.ts"
+
+const fresh = () => join(mkdtempSync(join(tmpdir(), "opsgate-engine-")), "opsgate.db")
+
+const layer = (file = fresh()) => SqliteEngine.layer({ file, streamId: "db-test" }).pipe(Layer.provide(Layer.merge(Live.flush, Live.fatal)))
+
+engineConformance("SqliteEngine", () => layer())

@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest"
+import { summariesAgree } from "../../../gate/invariant/summariesAgree.ts"
+import { asked, event, history, intent, offenders, queuedAgain, requested, running, score, succeeded, unknownOutcome } from "./Story.ts"
+
+const minute = 60_000
+const failed = (task: string, at: number) => event("task.failed", task, { from: "RUNNING", by: "settle", attempt: 1, generation: 1, code: "start_to_close_timeout", error: "" }, at)
+
+/** One of everything that is counted. Events without an instant happen at 1,000,000. */
+const events = [
+  requested("blocked", { holds: ["approval"], command: { op: "submit", channel: "telegram", key: "k", reason: null } }), // 1
+  ...asked("failed"), running("failed"), failed("failed", 5 * minute), // 2 to 6
+  ...asked("unknown"), running("unknown"), intent("unknown"), unknownOutcome("unknown"), // 7 to 12
+  ...asked("busy"), running("busy"), // 13 to 16
+  ...asked("queued"), // 17 to 19
+  event("idempotency.replayed", null, { key: "k", op: "submit" }), // 20
+  event("idempotency.conflict", null, { key: "k", op: "submit", code: "idempotency_payload_mismatch" }), // 21
+  event("idempotency.conflict", null, { key: "k", op: "submit", code: "in_progress" }), // 22
+  event("command.timed_out", null), // 23
+  event("command.accepted", null, { command: { op: "resume", channel: "cli", key: "k", reason: null } }), // 24
+  event("command.accepted", null, { command: { op: "resume", channel: "telegram", key: null, reason: null } }) // 25
+]
+
+const summary = {
+  as_of_seq: 25,
+  since_ms: 0,
+  tasks: { blocked: 2, running: 1, queued: 1, failed_window: 1 },
+  leases: { active: 1, stale: 0 },
+  idempotency: { replay_window: 1, conflict_window: 1, dispatch_keys_window: 3, telegram_keys_window: 1 },
+  timeouts: { command_window: 1, dispatch_window: 1 },
+  status: "degraded"
+}
+
+/** The counts of an empty log. */
+const nothing = {
+  tasks: { blocked: 0, running: 0, queued: 0, failed_window: 0 },
+  leases: { active: 0, stale: 0 },
+  idempotency: { replay_window: 0, conflict_window: 0, dispatch_keys_window: 0, telegram_keys_window: 0 },
+  timeouts: { command_window: 0, dispatch_window: 0 },
+  status: "healthy"
+}
+
+const printed = (...summaries: ReadonlyArray<unknown>) => summariesAgree(history({ events, journal: { summaries: summaries.map((one) => ({ at: 2_000_000, summary: one })) } }))
+
+const wrong = Object.entries(summary).flatMap(([group, members]) =>
+  typeof members === "object" ? Object.entries(members).map(([name, count]) => [`${group}.${name}`, { ...summary, [group]: { ...members, [name]: count + 1 } }] as const) : []
+)
+
+describe("summariesAgree", () => {
+  it.each(wrong)("finds a wrong %s", (path, one) => {
+    const found = printed(one)
+    // One stale lease of one active is possible; then nothing else may be wrong.
+    expect(score(found)).toBe(path === "leases.stale" ? "1/1" : "0/1")
+    if (path !== "leases.stale") expect(offenders(found)[0]).toContain(path)
+  })
+
+  it("finds more stale leases than active ones", () => {
+    expect(offenders(printed({ ...summary, leases: { active: 1, stale: 2 } }))[0]).toContain("leases.stale is 2, of 1 active")
+  })
+
+  it("finds a status that does not follow from the counts", () => {
+    expect(offenders(printed({ ...summary, status: "healthy" }))).toEqual(["one, seq 25, summary of 2000000: the status is healthy, and the counts make it degraded"])
+    const quiet = { ...summary, ...nothing, as_of_seq: 0 }
+    expect(score(printed(quiet, { ...quiet, status: "degraded" }))).toBe("1/2")
+  })
+
+  it("finds a summary that saw more than the log holds", () => {
+    expect(offenders(printed({ ...summary, as_of_seq: 26 }))[0]).toContain("it saw event 26, and the log ends at 25")
+  })
+
+  it("finds what is no summary", () => {
+    expect(score(printed(null, "degraded", {}, { ...summary, tasks: [] }, { ...summary, since_ms: "0" }, { ...summary, since_ms: 2_000_001 }))).toBe("0/6")
+  })
+
+  it("finds a summary from before the log, and one of a window that had not begun", () => {
+    expect(offenders(printed({ ...summary, ...nothing, as_of_seq: -1 }))[0]).toContain("as_of_seq")
+    const future = { ...summary, since_ms: 2_000_001, tasks: { ...summary.tasks, failed_window: 0 }, idempotency: nothing.idempotency, timeouts: nothing.timeouts, status: "healthy" }
+    expect(offenders(printed(future))[0]).toContain("since_ms")
+  })
+
+  it("counts nothing without a summary", () => {
+    expect(score(printed())).toBe("0/0")
+  })
+
+  it("recounts at the event that each summary saw, in any order", () => {
+    const early = { ...summary, as_of_seq: 5, tasks: { blocked: 1, running: 1, queued: 0, failed_window: 0 }, leases: { active: 1, stale: 0 }, idempotency: { replay_window: 0, conflict_window: 0, dispatch_keys_window: 1, telegram_keys_window: 1 }, timeouts: { command_window: 0, dispatch_window: 0 }, status: "healthy" }
+    expect(offenders(printed(summary, early, summary))).toEqual([])
+    expect(score(printed(summary, early, summary))).toBe("3/3")
+  })
+
+  it("counts in the window although the clock stepped back between two events", () => {
+    const stepped = ["t1", "t2", "t3"].flatMap((task, i) => [...asked(task), running(task), failed(task, [9, 3, 6][i] ?? 0)])
+    const at = (since: number, count: number) => {
+      const one = { ...summary, ...nothing, as_of_seq: 15, since_ms: since, tasks: { ...nothing.tasks, failed_window: count }, idempotency: { ...nothing.idempotency, dispatch_keys_window: 3 } }
+      return { at: 2_000_000, summary: { ...one, timeouts: { command_window: 0, dispatch_window: count }, status: "degraded" } }
+    }
+    expect(offenders(summariesAgree(history({ events: stepped, journal: { summaries: [at(0, 3), at(4, 2), at(7, 1)] } })))).toEqual([])
+  })
+
+  it("counts in the window, to the millisecond", () => {
+    const later = { ...summary, since_ms: 5 * minute + 1, tasks: { ...summary.tasks, failed_window: 0 }, timeouts: { command_window: 1, dispatch_window: 0 } }
+    expect(offenders(printed({ ...summary, since_ms: 5 * minute }, later))).toEqual([])
+  })
+
+  it("frees what was blocked when its hold is released, its outcome reconciled, or the task ended", () => {
+    const more = [...events, event("hold.released", "blocked", { hold: "approval" }), queuedAgain("unknown", "reconcile"), running("unknown", 2), succeeded("unknown", 2)]
+    const after = { ...summary, as_of_seq: 29, tasks: { ...summary.tasks, blocked: 0 } }
+    expect(offenders(summariesAgree(history({ events: more, journal: { summaries: [{ at: 2_000_000, summary: after }] } })))).toEqual([])
+    const ended = [requested("t1", { holds: ["approval"] }), event("task.canceled", "t1", { from: "REQUESTED", by: "reject", reason: "no" })]
+    const none = { ...summary, ...nothing, as_of_seq: 2 }
+    expect(score(summariesAgree(history({ events: ended, journal: { summaries: [{ at: 2_000_000, summary: none }] } })))).toBe("1/1")
+  })
+})
