@@ -144,13 +144,21 @@ export const live = (stage: Stage): Effect.Effect<Life, ProductFailed, Scope.Sco
     }
   })
 
-/** Waits until every task that was asked for is in one of its expected states, as the latest look at the list says. */
+const ends: ReadonlySet<string> = new Set(["SUCCEEDED", "FAILED", "CANCELED", "EXPIRED"])
+
+/**
+ * Waits until every task that was asked for is in one of its expected states, as the latest look at the list says. Stuck at
+ * once when one has ended otherwise.
+ */
 export const settled = (stage: Stage, latest: () => ReadonlyArray<Row>): Effect.Effect<void, ScenarioStuck> =>
   until(
     "every task to end as expected",
-    Effect.sync(() => {
+    Effect.suspend(() => {
       const states = new Map(latest().map((row) => [row.id, row.state]))
-      return stage.requests.every(({ expect, task }) => task === null || expect.states.includes(states.get(task) ?? "")) ? true : null
+      const open = stage.requests.filter(({ expect, task }) => task !== null && !expect.states.includes(states.get(task) ?? ""))
+      const wrong = open.find(({ task }) => ends.has(states.get(task ?? "") ?? ""))
+      if (wrong !== undefined) return new ScenarioStuck({ waitedFor: `task ${wrong.task} to be ${wrong.expect.states.join(" or ")}, it is ${states.get(wrong.task ?? "")}` })
+      return Effect.succeed(open.length === 0 ? true : null)
     }),
     20,
     stage.scenario.limits.wall_ms

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { Row } from "../../History.ts"
 import type { ProductFailed } from "../Product.ts"
-import { handle, hits, live, persist, request, rows, settled, type ScenarioStuck, type Stage, until } from "../Stage.ts"
+import { effectsInProgress, handle, hits, live, persist, request, rows, settled, type ScenarioStuck, type Stage, until } from "../Stage.ts"
 import { watchRows } from "../Sampler.ts"
 import type { Planned } from "../Workload.ts"
 
@@ -36,6 +36,8 @@ export const standstill = (stage: Stage) =>
     // The one worker is busy with the first of these, so the second stays in the queue.
     const running = yield* handle(stage, one("light.sh", longMs, ["CANCELED"], 0))
     yield* inState(latest, "RUNNING")
+    // A run that is killed before its effect began is taken back and given out anew, rightly; this one has begun.
+    yield* until("the effect of the running task", Effect.sync(() => (running !== null && effectsInProgress(stage).has(running) ? true : null)), 20, 15_000)
     const queued = yield* handle(stage, one("light.sh", 0, ["CANCELED"], 0))
     yield* Effect.forEach(states, (state) => inState(latest, state), { discard: true })
 
