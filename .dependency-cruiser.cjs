@@ -47,6 +47,8 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: "node_modules" },
+    // The peers of the benches have a package of their own, which is not installed with the house.
+    exclude: { path: "^test/bench/peers/" },
     tsConfig: { fileName: "tsconfig.json" },
     tsPreCompilationDeps: true
   }

@@ -1,5 +1,6 @@
-/** Bundles the product, its supervisor and the gate into dist/. The native SQLite addon stays outside. */
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
+/** Bundles the product, its supervisor and the gate into dist/, with the type declarations of the public surface. The native SQLite addon stays outside. */
+import { execFile } from "node:child_process"
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { rolldown } from "rolldown"
@@ -37,11 +38,25 @@ const build = async (name, input) => {
   await bundle.close()
 }
 
+/**
+ * The declarations of src/index.ts. Errors of types are for `npm run types` to report: like the bundler, this one writes what it can,
+ * and fails when there is nothing.
+ */
+const declare = async () => {
+  const project = join(fresh, "tsconfig.json")
+  const compilerOptions = { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: join(root, "src"), outDir: join(fresh, "types") }
+  writeFileSync(project, JSON.stringify({ extends: join(root, "tsconfig.json"), compilerOptions, include: [], files: [join(root, "src/index.ts")] }))
+  const said = await new Promise((resolve) => execFile(join(root, "node_modules/.bin/tsc"), ["-p", project], { cwd: root }, (_, stdout, stderr) => resolve(`${stdout}${stderr}`)))
+  rmSync(project)
+  if (!existsSync(join(fresh, "types/index.d.ts"))) throw new Error(`no declarations were written: ${said}`)
+}
+
 await Promise.all([
   build("opsgate", "src/main.ts"),
   build("supervisor", "src/runtime/supervisor/main.ts"),
   build("gate", "gate/main.ts"),
-  build("index", "src/index.ts")
+  build("index", "src/index.ts"),
+  declare()
 ])
 chmodSync(join(fresh, "opsgate.js"), 0o755)
 

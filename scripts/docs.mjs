@@ -20,7 +20,7 @@ Generated from \`src/domain/Transition.ts\` by \`npm run docs\`. What is not in 
 
 | from | to | by |
 |---|---|---|
-| (new) | ${origin.state} | ${origin.by} |
+| (new) | ${origin.state} | ${origin.by.join(", ")} |
 ${rows.join("\n")}
 
 Terminal, left only by \`recover\`: ${terminal.filter((state) => Object.keys(transitions[state]).length > 0).join(", ")}. Never left: ${terminal.filter((state) => Object.keys(transitions[state]).length === 0).join(", ")}.

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 const sources = ["src", "gate", "test"].flatMap((dir) =>
-  readdirSync(`${root}${dir}`, { recursive: true }).filter((file) => file.endsWith(".ts")).map((file) => `${dir}/${file}`)
+  readdirSync(`${root}${dir}`, { recursive: true }).filter((file) => file.endsWith(".ts") && !file.includes("node_modules")).map((file) => `${dir}/${file}`)
 )
 
 const run = () => {

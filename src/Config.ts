@@ -1,6 +1,6 @@
 /**
  * Every setting: `config.schema.json` has name, unit, default and one sentence for each. Reading a configuration
- * checks all of it, the payload schemas of the kinds included, before anything is started.
+ * checks all of it, the payload schemas of the kinds and the modules of workflows included, before anything is started.
  */
 import { existsSync, readFileSync } from "node:fs"
 import { dirname, resolve } from "node:path"
@@ -9,8 +9,10 @@ import { Effect, Schema } from "effect"
 import { defaultConfigFile } from "./DataDir.ts"
 import { Json } from "./domain/Canonical.ts"
 import { effectOf, type Kind, kindVersion } from "./domain/Kind.ts"
-import type { EffectClass } from "./domain/Intent.ts"
+import type { EffectClass } from "./domain/EffectClass.ts"
 import type { TaskClass } from "./domain/Task.ts"
+import * as Modules from "./Modules.ts"
+import type { AnyTask } from "./runtime/TaskDefinition.ts"
 import schema from "./config.schema.json" with { type: "json" }
 
 /** The configuration cannot be used. Nothing was started. */
@@ -31,12 +33,25 @@ export interface ExecSettings {
   readonly outputCapBytes: number
 }
 
-export interface DeclaredKind {
+interface Declared {
   readonly kind: Kind
-  readonly exec: ExecSettings
   /** Why the payload does not fit, or null. */
   readonly issueOf: (payload: Json) => string | null
 }
+
+/** A kind whose work is a command. */
+export interface DeclaredCommand extends Declared {
+  readonly _tag: "Command"
+  readonly exec: ExecSettings
+}
+
+/** A kind whose work is code of a module. */
+export interface DeclaredCode extends Declared {
+  readonly _tag: "Code"
+  readonly task: AnyTask
+}
+
+export type DeclaredKind = DeclaredCommand | DeclaredCode
 
 export interface Config {
   readonly file: string
@@ -74,12 +89,16 @@ interface ConfigEntry {
   readonly lease_ms: number
   readonly stop_grace_ms: number
   readonly approvals?: { readonly self: boolean }
+  readonly workflows: ReadonlyArray<string>
   readonly kinds: Readonly<Record<string, KindEntry>>
 }
 
 const attemptsByDefault = { light: 3, heavy: 1 } as const satisfies Record<TaskClass, number>
 
-/** Reads and checks a configuration file. Without a file everything has its default and no kind is declared. */
+/**
+ * Reads and checks a configuration file, and imports the modules that it names. Without a file everything has its default and no
+ * kind is declared.
+ */
 export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefused> =>
   Effect.gen(function*() {
     const path = resolve(file ?? defaultConfigFile)
@@ -96,15 +115,29 @@ export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefu
         try: () => [name, declared(name, entry, json.approvals?.self ?? false, root)] as const,
         catch: (cause) => refuse(`kinds.${name}: ${cause instanceof Error ? cause.message : "the payload schema is not valid"}`)
       }))
+    const codes = yield* Effect.forEach(json.workflows, (name) =>
+      Effect.mapError(Modules.tasksOf(resolve(root, name)), ({ issue }) => refuse(`workflows: ${name} ${issue}`)))
+    const all = [...kinds, ...codes.flat().map((task) => [task.kind.name, coded(task, json.approvals?.self ?? false)] as const)]
+    const byName = new Map<string, DeclaredKind>(all)
+    const twice = all.find(([name], index) => all.findIndex(([other]) => other === name) !== index)
+    if (twice !== undefined) return yield* refuse(`workflows: the kind ${twice[0]} is declared twice`)
     return {
       file: path,
       dataDir: resolve(root, json.data_dir),
       workers: json.workers,
       leaseMs: json.lease_ms,
       stopGraceMs: json.stop_grace_ms,
-      kinds: new Map(kinds)
+      kinds: byName
     }
   })
+
+// The configuration may allow what its task did not say.
+const coded = (task: AnyTask, selfApproval: boolean): DeclaredCode => ({
+  _tag: "Code",
+  kind: { ...task.kind, selfApproval: task.kind.selfApproval || selfApproval },
+  task,
+  issueOf: task.issueOf
+})
 
 // Payloads are checked as they are: no defaults are filled in.
 const payloads = new Ajv2020({ strict: true, strictTypes: false, allErrors: false, addUsedSchema: false })
@@ -116,13 +149,14 @@ const unknownPlaceholder = (argv: ReadonlyArray<string>, schema: KindEntry["payl
   return argv.flatMap((argument) => [...argument.matchAll(placeholder)].map(([, name = ""]) => name)).find((name) => !members.has(name)) ?? null
 }
 
-const declared = (name: string, entry: KindEntry, selfApproval: boolean, root: string): DeclaredKind => {
+const declared = (name: string, entry: KindEntry, selfApproval: boolean, root: string): DeclaredCommand => {
   const { exec } = entry
   // Not kept by its $id, which schemas of different kinds may share.
   const fits = payloads.compile(entry.payload)
   const unknown = unknownPlaceholder(exec.argv, entry.payload)
   if (unknown !== null) throw new Error(`exec.argv uses {{${unknown}}}, which its payload schema does not allow`)
   return {
+    _tag: "Command",
     kind: {
       name,
       version: kindVersion(Schema.decodeUnknownSync(Json)(JSON.parse(JSON.stringify(entry)))),

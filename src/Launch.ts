@@ -5,7 +5,7 @@ import type { Ask } from "./domain/Command.ts"
 import type { Answer } from "./domain/Decision.ts"
 import { CommandRefused } from "./edge/cli/CommandSocket.ts"
 import type { Look, Place, Print } from "./edge/cli/Program.ts"
-import { listTasks, printEvents, showSummary, showTask } from "./edge/cli/Reading.ts"
+import { listTasks, printEvents, showSteps, showSummary, showTask } from "./edge/cli/Reading.ts"
 import * as Live from "./engine/Live.ts"
 import * as SqliteReader from "./engine/SqliteReader.ts"
 
@@ -35,6 +35,8 @@ const lookAt = (print: Print, action: Look) => {
       return showSummary(print, action.hours, action.check, action.everyMs)
     case "Show":
       return showTask(print, action.task)
+    case "Steps":
+      return showSteps(print, action.task)
     case "List":
       return listTasks(print, { limit: action.limit, ...(action.state === undefined ? {} : { state: action.state }) }, action.everyMs)
     case "Events":

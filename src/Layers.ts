@@ -25,13 +25,13 @@ export const kinds = (config: Config): Layer.Layer<Kinds> =>
   )
 
 /** Names a new event stream: it only has to differ from every other. */
-const drawStreamId = Effect.sync(() => {
+export const drawStreamId = Effect.sync(() => {
   const bytes = crypto.getRandomValues(new Uint8Array(8))
   return `db-${Buffer.from(bytes).toString("hex")}`
 })
 
 // Folder by folder: node's recursive mkdir never comes back where a file system refuses names, as /proc does.
-const makeFolder = (path: string): void => {
+export const makeFolder = (path: string): void => {
   if (existsSync(path)) return
   makeFolder(dirname(path))
   try {

@@ -1,17 +1,20 @@
 /** The server: takes the lock, listens for commands, and runs work until it is told to stop. */
-import { Deferred, Effect, Layer, Logger, Schedule } from "effect"
+import { Deferred, Effect, Layer, Logger, Random, Schedule } from "effect"
 import { localActor } from "./Ask.ts"
 import * as Config from "./Config.ts"
+import { Kinds } from "./control/Kinds.ts"
 import { runsDir, socketFile } from "./DataDir.ts"
 import { serve as serveCommands } from "./edge/cli/CommandSocket.ts"
 import { exitCode } from "./edge/cli/ExitCode.ts"
-import { Instants } from "./engine/Engine.ts"
+import { Engine, Flush, Instants } from "./engine/Engine.ts"
 import * as Layers from "./Layers.ts"
+import * as AlarmsLive from "./runtime/Alarms.ts"
 import * as Exec from "./runtime/Exec.ts"
 import * as ExecHandler from "./runtime/ExecHandler.ts"
-import { Handlers } from "./runtime/Handler.ts"
+import { type Handler, Handlers } from "./runtime/Handler.ts"
 import * as Runs from "./runtime/Runs.ts"
 import * as Runtime from "./runtime/Runtime.ts"
+import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
 
 /** Completes at the first signal; a second one ends the process at once. */
 const untilSignaled = Effect.gen(function*() {
@@ -38,12 +41,20 @@ const handlers = (config: Config.Config, supervisorPath: string) =>
     Handlers,
     Effect.gen(function*() {
       const exec = yield* Exec.Exec
+      const engine = yield* Engine
+      const flush = yield* Flush
+      const alarms = yield* AlarmsLive.Alarms
+      const { check } = yield* Kinds
       const { wallMs } = yield* Instants
-      const entries = [...config.kinds].map(([name, { exec: settings, kind }]) =>
-        [name, ExecHandler.make(exec, kind, settings, runsDir(config.dataDir), wallMs)] as const)
-      return new Map(entries)
+      const filesDir = runsDir(config.dataDir)
+      const services = { engine, flush, alarms, exec, chance: Random.next, wallMs, kindOf: check, filesDir }
+      const handlerOf = (declared: Config.DeclaredKind): Handler =>
+        declared._tag === "Code"
+          ? WorkflowHandler.make(services, declared.task)
+          : ExecHandler.make(exec, declared.kind, declared.exec, filesDir, wallMs)
+      return new Map([...config.kinds].map(([name, declared]) => [name, handlerOf(declared)] as const))
     })
-  ).pipe(Layer.provide(Exec.layer({ supervisorPath })))
+  ).pipe(Layer.provide([Exec.layer({ supervisorPath }), AlarmsLive.layer]))
 
 const logger = Logger.replace(Logger.defaultLogger, Logger.jsonLogger.pipe(Logger.map((line) => void process.stderr.write(`${line}\n`))))
 
@@ -55,7 +66,7 @@ export const serve = (configFile: string | undefined, supervisorPath: string) =>
   Effect.gen(function*() {
     const config = yield* Config.load(configFile)
     const stop = yield* untilSignaled
-    const layer = Layer.mergeAll(Layers.kinds(config), handlers(config, supervisorPath), Runs.layer).pipe(Layer.provideMerge(Layers.engine(config)))
+    const layer = Layer.merge(handlers(config, supervisorPath), Runs.layer).pipe(Layer.provideMerge(Layers.kinds(config)), Layer.provideMerge(Layers.engine(config)))
     yield* Effect.gen(function*() {
       yield* serveCommands(socketFile(config.dataDir), localActor())
       const { leaseMs, stopGraceMs, workers: slots } = config

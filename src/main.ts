@@ -80,8 +80,8 @@ const answerAsk = async (action: Action & { readonly _tag: "Ask" }, place: Place
 
 const run = async (action: Action, place: Place): Promise<void> => {
   if (action._tag === "Ask") {
-    process.exitCode = await answerAsk(action, place)
-    return
+    // A module of workflows may keep the event loop busy, with a connection that it opened when it was loaded.
+    process.exit(await answerAsk(action, place))
   }
   const launch = await import("./Launch.ts")
   const code = action._tag === "Serve" ? await launch.serveUntilStopped(place, supervisor) : await launch.look(printTo(place), action, place)
@@ -95,19 +95,22 @@ const payloadMax = 1_000_000
 
 const readPayload = (text: string | undefined, file: string | undefined): Json => {
   if (text !== undefined && file !== undefined) throw new Usage("the payload comes from the command line or from a file, not from both")
-  const source = file === undefined ? text ?? "{}" : readText(file)
-  if (Buffer.byteLength(source) > payloadMax) throw new Usage(`the payload is longer than ${payloadMax} bytes`)
-  const payload = parsed(source)
-  const issue = payloadIssueOf(payload)
-  if (issue !== null) throw new Usage(issue)
-  return payload
+  return readJson(file === undefined ? text ?? "{}" : readText(file), "the payload")
 }
 
-const parsed = (source: string): Json => {
+const readJson = (source: string, what: string): Json => {
+  if (Buffer.byteLength(source) > payloadMax) throw new Usage(`${what} is longer than ${payloadMax} bytes`)
+  const json = parsed(source, what)
+  const issue = payloadIssueOf(json, what)
+  if (issue !== null) throw new Usage(issue)
+  return json
+}
+
+const parsed = (source: string, what: string): Json => {
   try {
     return JSON.parse(source)
   } catch {
-    throw new Usage("the payload is not JSON")
+    throw new Usage(`${what} is not JSON`)
   }
 }
 
@@ -131,7 +134,7 @@ const main = async (): Promise<void> => {
     return
   }
   try {
-    await make({ run, readPayload }, packageJson.version, sayRaw).parseAsync(process.argv)
+    await make({ run, readPayload, readJson }, packageJson.version, sayRaw).parseAsync(process.argv)
   } catch (cause) {
     process.exitCode = exitCodeFor(cause)
   }

@@ -65,6 +65,8 @@ export interface Write {
   readonly running: boolean
   /** The outcome of the run was already unknown. */
   readonly unknown: boolean
+  /** A person settled it, by reconcile. */
+  readonly reconciled: boolean
   /** An intent that was written when its lease had run out, by the monotonic clock. */
   readonly expired: boolean
 }
@@ -130,8 +132,12 @@ export const advance = (log: Fold, event: LogEvent): void => {
   } else if (event.type === "task.outcome_unknown") {
     write(log, task, event)
     task.unknown = true
-  } else if (event.type === "write.fenced") log.fenced.push(event.seq)
+  } else if (underLease.has(event.type)) write(log, task, event)
+  else if (event.type === "write.fenced") log.fenced.push(event.seq)
 }
+
+/** What a run, or the reconcile of one, writes about its steps. */
+const underLease: ReadonlySet<string> = new Set(["step.succeeded", "step.failed", "step.settled", "run.progress"])
 
 const taskOf = (log: Fold, id: string): TaskFold => {
   const known = log.tasks.get(id)
@@ -214,6 +220,7 @@ const write = (log: Fold, task: TaskFold, { payload, seq, type }: LogEvent): voi
     highest: task.generation,
     running: task.state === "RUNNING",
     unknown: task.unknown,
+    reconciled: opOf(payload) === "reconcile",
     expired: type === "effect.intent" && (whole(payload, "mono_ms") ?? 0) >= (whole(payload, "start_before_mono_ms") ?? Infinity)
   })
 }

@@ -78,7 +78,7 @@ const counted: Readonly<Record<Window, (event: LogEvent) => boolean>> = {
   "tasks.failed_window": ({ type }) => type === "task.failed",
   "idempotency.replay_window": ({ type }) => type === "idempotency.replayed",
   "idempotency.conflict_window": ({ payload, type }) => type === "idempotency.conflict" && payload?.code === "idempotency_payload_mismatch",
-  "idempotency.dispatch_keys_window": ({ payload, type }) => type === "task.running" && payload?.attempt === 1,
+  "idempotency.dispatch_keys_window": ({ payload, type }) => type === "task.running" && payload?.generation === 1,
   "idempotency.telegram_keys_window": ({ payload }) => isKeyedOnTelegram(payload?.command),
   "timeouts.command_window": ({ type }) => type === "command.timed_out",
   "timeouts.dispatch_window": ({ payload }) => dispatchTimeouts.has(payload?.code)

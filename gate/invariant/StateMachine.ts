@@ -19,14 +19,14 @@ type Row = { readonly [To in State]?: ReadonlyArray<string> }
 
 /** From, to, and the triggers that lead there. `NEW` is a task that does not exist yet. */
 const table: Readonly<Record<State | "NEW", Row>> = {
-  NEW: { REQUESTED: ["submit"] },
+  NEW: { REQUESTED: ["submit", "fork", "child"] },
   REQUESTED: { APPROVED: ["release"], CANCELED: ["reject", "cancel"], EXPIRED: ["expire"] },
   APPROVED: { QUEUED: ["resume"], REQUESTED: ["void"], CANCELED: ["reject", "cancel"], EXPIRED: ["expire"] },
   QUEUED: { RUNNING: ["claim"], REQUESTED: ["void"], CANCELED: ["cancel"], EXPIRED: ["expire"] },
   RUNNING: {
     SUCCEEDED: ["settle"],
     FAILED: ["settle", "lease_lost", "reconcile"],
-    QUEUED: ["retry", "lease_lost", "hand_back", "reconcile"],
+    QUEUED: ["retry", "lease_lost", "hand_back", "suspend", "reconcile"],
     CANCELED: ["cancel"],
     EXPIRED: ["expire"]
   },

@@ -3,18 +3,23 @@
  * Who asks comes from authentication; the ask itself names no actor.
  */
 import { Effect, Random, Schema } from "effect"
+import type { Json } from "../domain/Canonical.ts"
 import { type Ask, type Channel, type Command, needsReason } from "../domain/Command.ts"
-import { type Answer, type Decision, refuseCommand, refused } from "../domain/Decision.ts"
+import { type Answer, type Decision, refuseCommand } from "../domain/Decision.ts"
 import { resume } from "../domain/Dispatch.ts"
+import { fork } from "../domain/Fork.ts"
 import { oncePerKey } from "../domain/Idempotency.ts"
 import { taskIdFrom, traceFrom } from "../domain/Ids.ts"
 import type { Kind, KindUnknown, PayloadRefused } from "../domain/Kind.ts"
 import type { Now } from "../domain/Now.ts"
-import { cancel, reconcile, recover } from "../domain/Recovery.ts"
+import { onTask } from "../domain/OnTask.ts"
+import { cancel, kill, reconcile, recover } from "../domain/Recovery.ts"
 import { ReasonMissing, type Refusal, TaskNotFound } from "../domain/Refusal.ts"
 import { approve, reject, submit } from "../domain/Request.ts"
+import { signal } from "../domain/Signal.ts"
+import type { Step } from "../domain/Step.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
-import { Engine, EngineReader, type EngineUnavailable, Instants } from "../engine/Engine.ts"
+import { Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
 import { Kinds } from "./Kinds.ts"
 
 /** The text fits several tasks. Nothing was stored. */
@@ -38,46 +43,68 @@ export type CommandFailed = Refusal | KindUnknown | PayloadRefused | TaskAmbiguo
 
 const chance = Random.next
 
-const drawTrace = Effect.map(Effect.all([chance, chance, chance, chance]), traceFrom)
+// Flat, since every task passes here: `Effect.all` takes ten times as long.
+const drawTrace = Effect.flatMap(chance, (a) => Effect.flatMap(chance, (b) => Effect.flatMap(chance, (c) => Effect.map(chance, (d) => traceFrom([a, b, c, d])))))
+const drawId = (wallMs: number): Effect.Effect<TaskId> => Effect.flatMap(chance, (a) => Effect.map(chance, (b) => taskIdFrom(wallMs, [a, b])))
 
 /** Decides and stores one command. The answer comes after the commit; a refusal has left its event. */
 export const handle = Effect.fn("Commands.handle")(function*({ actor, ask, channel, key }: Asked) {
   const command: Command = { ask, actor, channel, key, trace: yield* drawTrace }
-  return yield* ask.op === "submit" ? submitNew({ ...command, ask }) : onTask({ ...command, ask })
+  return yield* ask.op === "submit" ? submitNew({ ...command, ask }) : onOne({ ...command, ask })
 })
 
 const submitNew = (command: Command<Extract<Ask, { op: "submit" }>>) =>
   Effect.gen(function*() {
     const engine = yield* Engine
+    return yield* engine.commit(yield* changeFor(command))
+  })
+
+type Submit = Extract<Ask, { op: "submit" }>
+
+const changeFor = (command: Command<Submit>) =>
+  Effect.gen(function*() {
     const kinds = yield* Kinds
     const kind = yield* kinds.check(command.ask.kind, command.ask.payload)
     const { wallMs } = yield* Instants
-    const id = taskIdFrom(wallMs(), [yield* chance, yield* chance])
-    return yield* engine.commit({
-      tasks: [],
-      key: command.key,
-      rule: ({ stored }, now) => oncePerKey(command, stored, () => submit(command, kind, id, now))
-    })
+    return submitting(command, kind, yield* drawId(wallMs()))
   })
+
+const submitting = (command: Command<Submit>, kind: Kind, id: TaskId) => ({
+  tasks: [],
+  key: command.key,
+  rule: ({ stored }: Found, now: Now) => oncePerKey(command, stored, () => submit(command, kind, id, now))
+})
+
+/** The change that a submit comes to, for callers who know the kind, and that the payload fits it. Nothing is stored yet. */
+export const submission = ({ actor, channel, key, kind, payload }: Omit<Asked, "ask"> & { readonly kind: Kind; readonly payload: Json }, wallMs: number) =>
+  Effect.flatMap(drawTrace, (trace) =>
+    Effect.map(drawId(wallMs), (id) => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null }, actor, channel, key, trace }, kind, id)))
 
 type AskOnTask = Exclude<Ask, { op: "submit" }>
 
-const onTask = (asked: Command<AskOnTask>) =>
+const onOne = (asked: Command<AskOnTask>) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const kinds = yield* Kinds
     const id = yield* resolve(asked.ask.task)
     const command = { ...asked, ask: { ...asked.ask, task: id } }
-    return yield* engine.commit({
-      tasks: [id],
-      key: command.key,
-      rule: ({ stored, tasks: [task] }, now) =>
-        oncePerKey(command, stored, () =>
-          task === undefined ? refused(new TaskNotFound({ task: id }), {}) : decide(command, task, kinds.get(task.kind), now))
-    })
+    const { wallMs } = yield* Instants
+    const forkId = yield* drawId(wallMs())
+    const change = onTask(id, (task, now, { steps, stored }) =>
+      oncePerKey(command, stored, () => decide(command, { task, steps, kind: kinds.get(task.kind), forkId }, now)), command.key)
+    return yield* engine.commit(command.ask.op === "fork" ? { ...change, stepsOf: id } : change)
   })
 
-const decide = (command: Command<AskOnTask>, task: Task, kind: Kind | undefined, now: Now): Decision<Answer> => {
+interface Known {
+  readonly task: Task
+  /** Loaded for a fork only. */
+  readonly steps: ReadonlyArray<Step>
+  readonly kind: Kind | undefined
+  /** The id that a fork would get. */
+  readonly forkId: TaskId
+}
+
+const decide = (command: Command<AskOnTask>, { forkId, kind, steps, task }: Known, now: Now): Decision<Answer> => {
   const { ask } = command
   if (needsReason[ask.op] && (ask.reason ?? "").trim() === "") return refuseCommand(command, task, new ReasonMissing({ op: ask.op }))
   switch (ask.op) {
@@ -89,6 +116,12 @@ const decide = (command: Command<AskOnTask>, task: Task, kind: Kind | undefined,
       return resume(task, { ...command, ask }, kind?.version, now)
     case "cancel":
       return cancel(task, { ...command, ask }, now)
+    case "kill":
+      return kill(task, { ...command, ask }, now)
+    case "fork":
+      return fork(task, steps, { ...command, ask }, kind, forkId, now)
+    case "signal":
+      return signal(task, { ...command, ask }, now)
     case "recover":
       return recover(task, { ...command, ask }, kind?.version, now)
     case "reconcile":

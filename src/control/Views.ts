@@ -1,5 +1,7 @@
 /** Tasks as people and programs see them. Member names are the public ones; payloads and errors are shown as stored: redacted. */
-import { isBlocked, type Attempt, type Task } from "../domain/Task.ts"
+import type { Step } from "../domain/Step.ts"
+import { isBlocked, isIn, type Attempt, type Task } from "../domain/Task.ts"
+import { neverMs } from "../domain/Timeout.ts"
 import { shortId } from "../domain/TaskState.ts"
 import { nextFor } from "../domain/Request.ts"
 import type { Json } from "../domain/Canonical.ts"
@@ -19,14 +21,60 @@ export const rowOf = (task: Task) => ({
   attempt: task.attempt,
   generation: task.generation,
   lease: task.lease,
-  intent_generation: task.intent?.generation ?? null,
+  intent_generation: task.intents[0]?.generation ?? null,
   failure: task.failure,
   created_at: task.createdAtMs,
   updated_at: task.updatedAtMs
 })
 
+/** A row of `task steps --json`. */
+export const stepOf = (step: Step) => ({
+  number: step.number,
+  name: step.name,
+  sort: step.sort,
+  effect: step.effect,
+  state: step.state,
+  attempt: step.attempt,
+  generation: step.generation,
+  scope: step.scope,
+  dispatch_key: step.dispatchKey,
+  result: step.result === null ? null : parsed(step.result),
+  code: step.code,
+  error: step.error,
+  wake_at: step.wakeAtMs,
+  child: step.child,
+  copied_from: step.copiedFrom,
+  started_at: step.startedAtMs,
+  ended_at: step.endedAtMs
+})
+
+/** What a parked run waits for, and since when. Null unless it is parked: a task that is queued for another attempt is not. */
+const waitsOf = (task: Task, steps: ReadonlyArray<Step>) => {
+  const waiting = steps.filter(({ state }) => state === "waiting")
+  const [first] = waiting
+  const isParked = isIn(task, "QUEUED") && (task.waits.length > 0 || waiting.some(({ wakeAtMs }) => wakeAtMs === task.availableAtMs))
+  if (first === undefined || !isParked) return null
+  const untilMs = Math.min(...waiting.map(({ wakeAtMs }) => wakeAtMs ?? neverMs))
+  return {
+    for: task.waits,
+    until: untilMs === neverMs ? null : untilMs,
+    since: waiting.reduce((earliest, { startedAtMs }) => Math.min(earliest, startedAtMs), first.startedAtMs),
+    steps: waiting.map(({ name, number }) => ({ number, name }))
+  }
+}
+
+/** What is around a task: its steps and attempts, and the tasks that came of it. */
+export interface Around {
+  readonly steps: ReadonlyArray<Step>
+  readonly attempts: ReadonlyArray<Attempt>
+  readonly children: ReadonlyArray<Task>
+  readonly forks: ReadonlyArray<Task>
+}
+
+const relativeOf = ({ id, kind, state }: Task, step: number | null) => ({ task: id, short: shortId(id), kind, state, step })
+
 /** `task show --json`. */
-export const detailOf = (task: Task, attempts: ReadonlyArray<Attempt>) => ({
+export const detailOf = (task: Task, { attempts, children, forks, steps }: Around) => ({
   ...rowOf(task),
   requester: task.requester,
   trace: task.trace,
@@ -34,10 +82,17 @@ export const detailOf = (task: Task, attempts: ReadonlyArray<Attempt>) => ({
   payload: parsed(task.payload),
   payload_sha256: task.payloadSha256,
   dispatch_key: task.dispatchKey,
-  effect: task.intent === null ? null : { ...task.intent },
+  effects: task.intents,
   unknown: task.unknown,
   cancel: task.cancel,
   result: task.result === null ? null : parsed(task.result),
+  parent: task.parent,
+  forked_from: task.forkedFrom,
+  children: children.map((child) => relativeOf(child, child.parent?.step ?? null)),
+  forks: forks.map((fork) => relativeOf(fork, fork.forkedFrom?.step ?? null)),
+  waits: waitsOf(task, steps),
+  signals: task.signals.map(({ actor, atMs, name, payload }) => ({ name, payload: parsed(payload), actor, at: atMs })),
+  steps: steps.map(stepOf),
   attempts: attempts.map(({ code, endedAtMs, error, generation, number, startedAtMs }) => ({
     number,
     generation,
@@ -52,4 +107,5 @@ export const detailOf = (task: Task, attempts: ReadonlyArray<Attempt>) => ({
 const parsed = (text: string): Json => JSON.parse(text)
 
 export type Row = ReturnType<typeof rowOf>
+export type StepRow = ReturnType<typeof stepOf>
 export type Detail = ReturnType<typeof detailOf>

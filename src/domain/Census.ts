@@ -30,7 +30,7 @@ export const talliesOf = ({ payload, type }: EventDraft, count: (name: Tally) =>
   if (type === "task.failed") count("failed")
   if (type === "idempotency.replayed") count("replay")
   if (type === "idempotency.conflict") count("conflict")
-  if (type === "task.running" && payload["attempt"] === 1) count("dispatch_keys")
+  if (type === "task.running" && payload["generation"] === 1) count("dispatch_keys")
   if (payload["code"] === timeoutCode.startToClose || payload["code"] === timeoutCode.scheduleToStart) count("dispatch_timeouts")
   if (isKeyedOnTelegram(payload["command"])) count("telegram_keys")
 }

@@ -8,6 +8,9 @@ import { canonical, Json, sha256 } from "./Canonical.ts"
 const Reason = Schema.String.pipe(Schema.maxLength(reasonMax))
 const OnTask = { task: Schema.NonEmptyString.pipe(Schema.maxLength(taskNameMax)), reason: Schema.NullOr(Reason) }
 
+/** What a run waits for by name. */
+export const SignalName = Schema.String.pipe(Schema.pattern(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/))
+
 export const Verdict = Schema.Literal("succeeded", "failed", "retry")
 
 /** What is asked. The wire form of a request; unknown members are refused when it is decoded. */
@@ -16,9 +19,27 @@ export const Ask = Schema.Union(
   Schema.Struct({ op: Schema.Literal("approve"), ...OnTask }),
   Schema.Struct({ op: Schema.Literal("reject"), ...OnTask }),
   Schema.Struct({ op: Schema.Literal("resume"), ...OnTask }),
-  Schema.Struct({ op: Schema.Literal("cancel"), ...OnTask }),
+  Schema.Struct({ op: Schema.Literal("cancel"), ...OnTask, compensate: Schema.optionalWith(Schema.Boolean, { exact: true }) }),
+  Schema.Struct({ op: Schema.Literal("kill"), ...OnTask }),
   Schema.Struct({ op: Schema.Literal("recover"), ...OnTask }),
-  Schema.Struct({ op: Schema.Literal("reconcile"), ...OnTask, outcome: Verdict })
+  Schema.Struct({
+    op: Schema.Literal("reconcile"),
+    ...OnTask,
+    outcome: Verdict,
+    /** What was looked at: an address, an id of the outside system. */
+    evidence: Schema.optionalWith(Reason, { exact: true }),
+    /** The outcome of the step, if it succeeded and the run needs it. */
+    result: Schema.optionalWith(Json, { exact: true })
+  }),
+  Schema.Struct({
+    op: Schema.Literal("fork"),
+    ...OnTask,
+    /** The first step that is not taken over; counts from 1. */
+    step: Schema.Int.pipe(Schema.positive()),
+    /** Instead of the payload of the task that is forked. */
+    payload: Schema.optionalWith(Json, { exact: true })
+  }),
+  Schema.Struct({ op: Schema.Literal("signal"), ...OnTask, name: SignalName, payload: Json })
 )
 export type Ask = typeof Ask.Type
 export type Op = Ask["op"]
@@ -32,11 +53,14 @@ export const needsReason = {
   reject: true,
   resume: false,
   cancel: true,
+  kill: true,
   recover: true,
-  reconcile: true
+  reconcile: true,
+  fork: true,
+  signal: false
 } as const satisfies Record<Op, boolean>
 
-export const Channel = Schema.Literal("cli", "telegram", "http", "schedule")
+export const Channel = Schema.Literal("cli", "telegram", "http", "schedule", "code")
 export type Channel = typeof Channel.Type
 
 export interface Command<A extends Ask = Ask> {

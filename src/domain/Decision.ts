@@ -10,6 +10,7 @@ import { Refusal } from "./Refusal.ts"
 import { type Attempt, type Task, TaskState } from "./Task.ts"
 import type { TaskState as State } from "./TaskState.ts"
 import { enteredType, type EventDraft } from "./TaskEvent.ts"
+import type { StepChange } from "./Step.ts"
 import type { Trigger } from "./Transition.ts"
 
 /** An answer that is given again under the same key. */
@@ -25,6 +26,7 @@ export interface StoredAnswer {
 export interface Decision<A> {
   readonly answer: Either.Either<A, Refusal>
   readonly tasks: ReadonlyArray<Task>
+  readonly steps: ReadonlyArray<StepChange>
   readonly attempts: ReadonlyArray<Attempt>
   readonly events: ReadonlyArray<EventDraft>
   readonly messages: ReadonlyArray<Message>
@@ -55,9 +57,10 @@ type Stored = Partial<Omit<Decision<never>, "answer">>
 
 const none: ReadonlyArray<never> = []
 
-const decision = <A>(answer: Either.Either<A, Refusal>, { attempts, events, messages, remember, tasks }: Stored): Decision<A> => ({
+const decision = <A>(answer: Either.Either<A, Refusal>, { attempts, events, messages, remember, steps, tasks }: Stored): Decision<A> => ({
   answer,
   tasks: tasks ?? none,
+  steps: steps ?? none,
   attempts: attempts ?? none,
   events: events ?? none,
   messages: messages ?? none,

@@ -1,13 +1,12 @@
 /** From APPROVED to the queue, from the queue to a worker, and back unused. */
 import type { AskTo, Command } from "./Command.ts"
 import { type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
-import { fenced } from "./Execution.ts"
+import { fenced, requeued } from "./Execution.ts"
 import { type Held, isHeldBy } from "./Lease.ts"
 import type { Now } from "./Now.ts"
 import { ApprovalVoid, HoldsOpen, OutcomeUnknown, TransitionRefused } from "./Refusal.ts"
 import { accept, enqueued, nextFor } from "./Request.ts"
 import { isIn, type Task, type TaskIn } from "./Task.ts"
-import { queueDeadlineMs } from "./Timeout.ts"
 import { move } from "./Transition.ts"
 
 export const runtimeActor = "system:runtime"
@@ -40,7 +39,8 @@ const asksAnew = (task: TaskIn<"APPROVED" | "QUEUED">, version: string | undefin
     kindVersion: version ?? task.kindVersion,
     holds: ["approval"],
     held: true,
-    expiresAtMs: now.wallMs + task.limits.approvalTtlMs,
+    // What it is in the middle of has to be asked about first: time does not end it.
+    expiresAtMs: task.intents.length > 0 ? null : now.wallMs + task.limits.approvalTtlMs,
     updatedAtMs: now.wallMs
   }
   return granted(null, {
@@ -67,6 +67,7 @@ export const claim = (task: Task, worker: string, version: string | undefined, n
     generation: task.generation + 1,
     lease: { epoch: now.epoch, worker },
     startedAtMs: now.wallMs,
+    waits: [],
     expiresAtMs: null,
     updatedAtMs: now.wallMs
   })
@@ -79,13 +80,13 @@ export const claim = (task: Task, worker: string, version: string | undefined, n
 
 /** Gives a claimed task back unused, at shutdown: no attempt is spent. */
 export const handBack = (task: Task, held: Held, now: Now): Decision<null> => {
-  if (!isIn(task, "RUNNING") || !isHeldBy(task, held) || task.intent !== null) return fenced(task, held, "hand_back")
+  const begun = task.intents.some(({ answers, generation }) => !answers || generation === held.generation)
+  if (!isIn(task, "RUNNING") || !isHeldBy(task, held) || begun) return fenced(task, held, "hand_back")
   const queued: Task = {
     ...move(task, "QUEUED", "hand_back"),
     budget: task.budget + 1,
     lease: null,
-    availableAtMs: now.wallMs,
-    expiresAtMs: queueDeadlineMs(task.limits, task.queuedAtMs, now.wallMs),
+    ...requeued(task, now.wallMs),
     updatedAtMs: now.wallMs
   }
   const { attempt, availableAtMs: available_at_ms, generation } = queued

@@ -1,7 +1,7 @@
 /** A task kind: what the operator declared about a sort of work. Rules see this part of it; how it runs is the runtime's. */
 import { Schema } from "effect"
 import { canonical, type Json, sha256 } from "./Canonical.ts"
-import { EffectClass } from "./Intent.ts"
+import { EffectClass } from "./EffectClass.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
 import { TaskClass } from "./Task.ts"
 import type { Limits } from "./Timeout.ts"

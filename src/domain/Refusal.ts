@@ -87,6 +87,48 @@ export class KeyConflict extends Schema.TaggedError<KeyConflict>()("KeyConflict"
   }
 }
 
+/** The task cannot be forked there. Nothing was stored but the refusal. */
+export class ForkRefused extends Schema.TaggedError<ForkRefused>()("ForkRefused", {
+  task: Schema.String,
+  why: Schema.Literal("running", "unknown", "no_steps", "beyond", "not_ended"),
+  /** The cut, or the step that stands in its way. */
+  step: Schema.Int,
+  /** The highest step that ever began. */
+  max: Schema.Int
+}) {
+  override get message() {
+    return forkSentences[this.why](this.step, this.max)
+  }
+}
+
+const forkSentences = {
+  running: () => "the task is running; cancel it first, or wait for its end",
+  unknown: (step) => `step ${step} may or may not have happened: look, then settle it with reconcile`,
+  no_steps: () => "no step of the task ever began, so there is nothing to take over; submit it anew",
+  beyond: (step, max) => `there is no step ${step}; the highest that began is ${max}`,
+  not_ended: (step) => `step ${step} has not ended, so it cannot be taken over; fork at ${step} or before`
+} as const satisfies Record<string, (step: number, max: number) => string>
+
+/** The kind of the task is not declared any more. */
+export class KindGone extends Schema.TaggedError<KindGone>()("KindGone", { task: Schema.String, kind: Schema.String }) {
+  override get message() {
+    return `the kind ${this.kind} is not declared any more`
+  }
+}
+
+/** The signal is not kept. */
+export class SignalRefused extends Schema.TaggedError<SignalRefused>()("SignalRefused", {
+  task: Schema.String,
+  why: Schema.Literal("too_long", "too_many"),
+  max: Schema.Int
+}) {
+  override get message() {
+    return this.why === "too_long"
+      ? `a signal has at most ${this.max} characters of JSON`
+      : `${this.max} signals wait for the task already, and it has taken none of them`
+  }
+}
+
 export const Refusal = Schema.Union(
   TaskNotFound,
   TransitionRefused,
@@ -97,6 +139,9 @@ export const Refusal = Schema.Union(
   ReasonMissing,
   SelfApproval,
   ApprovalVoid,
-  KeyConflict
+  KeyConflict,
+  ForkRefused,
+  KindGone,
+  SignalRefused
 )
 export type Refusal = typeof Refusal.Type

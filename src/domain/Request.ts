@@ -1,35 +1,24 @@
 /** Asking for work, and saying yes or no to it: from nothing to REQUESTED, APPROVED, CANCELED or EXPIRED. */
-import { canonical, sha256 } from "./Canonical.ts"
+import { canonical, type Json, sha256 } from "./Canonical.ts"
 import type { AskTo, Command } from "./Command.ts"
 import { about, type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
+import { requeued } from "./Execution.ts"
 import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
 import { SelfApproval, TransitionRefused } from "./Refusal.ts"
-import { isIn, type Task, type TaskId, type TaskIn } from "./Task.ts"
+import { isIn, type StepRef, type Task, type TaskId, type TaskIn } from "./Task.ts"
 import type { EventDraft } from "./TaskEvent.ts"
-import { isPastClose, queueDeadlineMs, timeoutCode } from "./Timeout.ts"
-import { move, origin } from "./Transition.ts"
+import { isPastClose, timeoutCode } from "./Timeout.ts"
+import { move, type Origin, origin } from "./Transition.ts"
 
 /** The actor of what happens by policy, without a person. */
 export const policyActor = "system:policy"
 
 /** Stores a new task. One that needs no people goes on to the queue in the same decision. */
 export const submit = (command: Command<AskTo<"submit">>, kind: Kind, id: TaskId, now: Now): Decision<Answer> => {
-  const requested = newTask(command, kind, id, now)
-  const event = byCommand(
-    entered(requested, null, origin.by, command.actor, {
-      kind: requested.kind,
-      kind_version: requested.kindVersion,
-      class: requested.class,
-      risk: requested.risk,
-      tenant: requested.tenant,
-      payload_sha256: requested.payloadSha256,
-      dispatch_key: requested.dispatchKey,
-      holds: requested.holds,
-      key: requested.key
-    }),
-    command
-  )
+  const { actor: requester, ask, key, trace } = command
+  const requested = newTask({ id, kind, payload: ask.payload, requester, key, trace, parent: null, forkedFrom: null }, now)
+  const event = byCommand(arrived(requested, "submit"), command)
   if (requested.holds.length > 0) {
     return granted(answerFor(requested, true), { tasks: [requested], events: [event], messages: [approvalNeeded(requested)] })
   }
@@ -37,8 +26,37 @@ export const submit = (command: Command<AskTo<"submit">>, kind: Kind, id: TaskId
   return granted(answerFor(task, true), { tasks: [task], events: [event, ...events] })
 }
 
-const newTask = ({ actor, ask, key, trace }: Command<AskTo<"submit">>, kind: Kind, id: TaskId, now: Now): TaskIn<"REQUESTED"> => {
-  const payload = canonical(ask.payload)
+/** The event of a task that is new. */
+export const arrived = (requested: TaskIn<"REQUESTED">, by: Origin): EventDraft =>
+  entered(requested, null, by, requested.requester, {
+    kind: requested.kind,
+    kind_version: requested.kindVersion,
+    class: requested.class,
+    risk: requested.risk,
+    tenant: requested.tenant,
+    payload_sha256: requested.payloadSha256,
+    dispatch_key: requested.dispatchKey,
+    holds: requested.holds,
+    key: requested.key,
+    ...(requested.parent === null ? {} : { parent: requested.parent.task, parent_step: requested.parent.step }),
+    ...(requested.forkedFrom === null ? {} : { forked_from: requested.forkedFrom.task, from_step: requested.forkedFrom.step })
+  })
+
+/** Where a new task comes from. */
+export interface Wanted {
+  readonly id: TaskId
+  readonly kind: Kind
+  readonly payload: Json
+  readonly requester: string
+  readonly key: string | null
+  readonly trace: string
+  readonly parent: StepRef | null
+  readonly forkedFrom: StepRef | null
+}
+
+/** A task as it is asked for. Its holds are those of its kind, wherever it comes from. */
+export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, requester, trace }: Wanted, now: Now): TaskIn<"REQUESTED"> => {
+  const payload = canonical(wanted)
   return {
     id,
     kind: kind.name,
@@ -48,7 +66,7 @@ const newTask = ({ actor, ask, key, trace }: Command<AskTo<"submit">>, kind: Kin
     tenant: "default",
     payload,
     payloadSha256: sha256(payload),
-    requester: actor,
+    requester,
     key,
     trace,
     dispatchKey: id,
@@ -56,6 +74,8 @@ const newTask = ({ actor, ask, key, trace }: Command<AskTo<"submit">>, kind: Kin
     retry: kind.retry,
     held: kind.needsApproval,
     createdAtMs: now.wallMs,
+    parent,
+    forkedFrom,
     state: origin.state,
     holds: kind.needsApproval ? ["approval"] : [],
     attempt: 0,
@@ -63,8 +83,10 @@ const newTask = ({ actor, ask, key, trace }: Command<AskTo<"submit">>, kind: Kin
     losses: 0,
     generation: 0,
     lease: null,
-    intent: null,
-    checkpoint: null,
+    intents: [],
+    steps: 0,
+    waits: [],
+    signals: [],
     unknown: null,
     cancel: null,
     availableAtMs: now.wallMs,
@@ -90,13 +112,12 @@ export const passThrough = (requested: TaskIn<"REQUESTED">, now: Now): { readonl
 /** An approved task in the queue. The approval's time to live ends with the first enqueue. */
 export const enqueued = (approved: TaskIn<"APPROVED">, now: Now): Task =>
   move(approved, "QUEUED", "resume", {
-    availableAtMs: now.wallMs,
     queuedAtMs: approved.queuedAtMs ?? now.wallMs,
-    expiresAtMs: queueDeadlineMs(approved.limits, approved.queuedAtMs ?? now.wallMs, now.wallMs),
+    ...requeued({ ...approved, queuedAtMs: approved.queuedAtMs ?? now.wallMs }, now.wallMs),
     updatedAtMs: now.wallMs
   })
 
-const approvalNeeded = (task: Task) => ({
+export const approvalNeeded = (task: Task) => ({
   topic: "approval_needed" as const,
   task: task.id,
   text: `${task.kind} asks for approval (risk ${task.risk}, requested by ${task.requester})`
@@ -138,8 +159,8 @@ export const accept = (task: Task, command: Command): Decision<Answer> =>
 /** What time alone does to a task that waits for people or in the queue. Nothing, when it is not due. */
 export const expire = (task: Task, now: Now): Decision<boolean> => {
   if (task.expiresAtMs === null || now.wallMs < task.expiresAtMs) return granted(false, {})
-  if (!isIn(task, "REQUESTED", "APPROVED", "QUEUED")) return granted(false, {})
-  const expired = { ...move(task, "EXPIRED", "expire"), expiresAtMs: null, updatedAtMs: now.wallMs }
+  if (!isIn(task, "REQUESTED", "APPROVED", "QUEUED") || task.intents.length > 0) return granted(false, {})
+  const expired = { ...move(task, "EXPIRED", "expire"), waits: [], expiresAtMs: null, updatedAtMs: now.wallMs }
   const event = entered(expired, task.state, "expire", "system:runtime", { code: expiryCode(task, now) })
   const message = { topic: "task_ended" as const, task: task.id, text: `${task.kind} expired` }
   return granted(true, { tasks: [expired], events: [event], messages: [message] })

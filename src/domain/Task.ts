@@ -36,6 +36,10 @@ export interface TaskSpec {
   readonly limits: Limits
   readonly retry: RetryPolicy
   readonly createdAtMs: number
+  /** The step that waits for this task. */
+  readonly parent: StepRef | null
+  /** The first step that was not taken over. */
+  readonly forkedFrom: StepRef | null
 }
 
 /** A request to end that waits for the step boundary. */
@@ -43,10 +47,30 @@ export interface PendingCancel {
   readonly actor: string
   readonly reason: string
   readonly atMs: number
+  /** The step that runs is ended too, also one that is not declared interruptible. */
+  readonly kill: boolean
+  /** What was done is undone first, as far as its steps say how. */
+  readonly compensate: boolean
+}
+
+/** A word from outside that a run waits for, or will. */
+export interface Signal {
+  readonly name: string
+  /** Canonical JSON. */
+  readonly payload: string
+  readonly actor: string
+  readonly atMs: number
+}
+
+/** A step of another task: the one that asked for this task, or that this task was forked at. */
+export interface StepRef {
+  readonly task: TaskId
+  readonly step: number
 }
 
 /** A dangerous step that may or may not have happened. */
 export interface UnknownOutcome {
+  readonly step: number
   readonly code: string
   readonly attempt: number
   readonly generation: number
@@ -77,10 +101,14 @@ export interface TaskProgress {
   /** The fencing token: one higher with every claim and every adoption. */
   readonly generation: number
   readonly lease: Lease | null
-  /** The effect that was begun and is not yet settled. */
-  readonly intent: Intent | null
-  /** Canonical JSON of a step's result that is known without running it (reconciled). */
-  readonly checkpoint: string | null
+  /** The effects that were begun and are not yet settled. */
+  readonly intents: ReadonlyArray<Intent>
+  /** The highest number of a step that ever began or waited. */
+  readonly steps: number
+  /** What a parked run waits for besides its time: `signal:<name>`, `child:<id>`. */
+  readonly waits: ReadonlyArray<string>
+  /** Signals that no step has taken yet, oldest first. */
+  readonly signals: ReadonlyArray<Signal>
   readonly unknown: UnknownOutcome | null
   readonly cancel: PendingCancel | null
   /** Earliest instant of the next claim. */

@@ -19,9 +19,12 @@ export const timeoutCode = {
   approval: "approval_expired"
 } as const
 
+/** The instant of what has no time: a run that waits for a signal or a child. The last one that a `Date` can hold. */
+export const neverMs = 8_640_000_000_000_000
+
 /** When a task that is due at `dueAtMs` leaves the queue unrun: the earlier of its two limits, if it has any. */
 export const queueDeadlineMs = (limits: Limits, queuedAtMs: number | null, dueAtMs: number): number | null => {
-  const toStart = limits.scheduleToStartMs === null ? Infinity : dueAtMs + limits.scheduleToStartMs
+  const toStart = limits.scheduleToStartMs === null || dueAtMs >= neverMs ? Infinity : dueAtMs + limits.scheduleToStartMs
   const deadline = Math.min(toStart, closeDeadlineMs(limits, queuedAtMs) ?? Infinity)
   return Number.isFinite(deadline) ? deadline : null
 }

@@ -7,7 +7,8 @@ import type { TaskIn, TaskProgress } from "./Task.ts"
 import type { TaskState } from "./TaskState.ts"
 
 /** How a task comes into being; its first state is REQUESTED. */
-export const origin = { state: "REQUESTED", by: "submit" } as const
+export const origin = { state: "REQUESTED", by: ["submit", "fork", "child"] } as const
+export type Origin = (typeof origin.by)[number]
 
 export const transitions = {
   REQUESTED: { APPROVED: ["release"], CANCELED: ["reject", "cancel"], EXPIRED: ["expire"] },
@@ -16,7 +17,7 @@ export const transitions = {
   RUNNING: {
     SUCCEEDED: ["settle"],
     FAILED: ["settle", "lease_lost", "reconcile"],
-    QUEUED: ["retry", "lease_lost", "hand_back", "reconcile"],
+    QUEUED: ["retry", "lease_lost", "hand_back", "suspend", "reconcile"],
     CANCELED: ["cancel"],
     EXPIRED: ["expire"]
   },
@@ -40,7 +41,7 @@ export type By<From extends TaskState, To extends TaskState> =
     (_: infer T) => void ? T & string : never
 
 type Triggers<From extends TaskState> = { [To in keyof Table[From]]: Table[From][To] extends ReadonlyArray<infer T> ? T : never }[keyof Table[From]]
-export type Trigger = typeof origin.by | { [From in TaskState]: Triggers<From> }[TaskState]
+export type Trigger = Origin | { [From in TaskState]: Triggers<From> }[TaskState]
 
 /**
  * Moves a task along one row of the table, with what else changes; an illegal pair of states, or a trigger that is not in the

@@ -4,12 +4,13 @@
  * An engine is atomic and durable and knows no rules: it loads rows, lets a pure rule decide, and stores the whole
  * decision in one transaction, or nothing of it. Every implementation passes `test/engine/conformance.ts`.
  */
-import { Context, type Effect, type Queue, Schema, type Scope } from "effect"
+import { Context, type Effect, type Either, type Queue, Schema, type Scope } from "effect"
 import type { Counter, Tally } from "../domain/Census.ts"
 import type { Decision, StoredAnswer } from "../domain/Decision.ts"
 import type { Epoch } from "../domain/Lease.ts"
 import type { Now } from "../domain/Now.ts"
 import type { Refusal } from "../domain/Refusal.ts"
+import type { Step } from "../domain/Step.ts"
 import type { Attempt, Task, TaskId } from "../domain/Task.ts"
 import type { TaskState } from "../domain/TaskState.ts"
 import type { EventDraft, TaskEvent } from "../domain/TaskEvent.ts"
@@ -58,11 +59,17 @@ export class Flush extends Context.Tag("opsgate/engine/Flush")<Flush, {
 /** What a rule is given: the named tasks in the order they were asked for, and what the key stands for. */
 export interface Found {
   readonly tasks: ReadonlyArray<Task | undefined>
+  readonly related: ReadonlyArray<Task | undefined>
+  /** Those of the one task whose steps were asked for, by number. */
+  readonly steps: ReadonlyArray<Step>
   readonly stored: StoredAnswer | undefined
 }
 
 export interface Change<A> {
   readonly tasks: ReadonlyArray<TaskId>
+  /** More tasks, which the first ones name. */
+  readonly related?: (tasks: ReadonlyArray<Task | undefined>) => ReadonlyArray<TaskId>
+  readonly stepsOf?: TaskId
   /** Idempotency key to look up. */
   readonly key: string | null
   /** Pure: it may be run again when its transaction could not be committed. */
@@ -81,6 +88,10 @@ export interface TaskFilter {
   readonly leasedBefore?: number
   /** Only tasks whose id ends so (upper case). */
   readonly suffix?: string
+  /** Only tasks that a step of this one waits for. */
+  readonly parent?: TaskId
+  /** Only forks of this one. */
+  readonly forkedFrom?: TaskId
   readonly limit: number
 }
 
@@ -101,6 +112,8 @@ export class EngineReader extends Context.Tag("opsgate/engine/EngineReader")<Eng
   readonly get: (id: TaskId) => Effect.Effect<Task | undefined, EngineUnavailable>
   /** Newest first. */
   readonly list: (filter: TaskFilter) => Effect.Effect<ReadonlyArray<Task>, EngineUnavailable>
+  /** By number. */
+  readonly steps: (id: TaskId) => Effect.Effect<ReadonlyArray<Step>, EngineUnavailable>
   readonly attempts: (id: TaskId) => Effect.Effect<ReadonlyArray<Attempt>, EngineUnavailable>
   /** Events with `seq` above `after`, oldest first. */
   readonly events: (after: number, limit: number) => Effect.Effect<ReadonlyArray<TaskEvent>, EngineUnavailable>
@@ -114,6 +127,12 @@ export class Engine extends Context.Tag("opsgate/engine/Engine")<Engine, {
    * refusal (whose events are stored), or with `EngineUnavailable` (nothing is stored).
    */
   readonly commit: <A>(change: Change<A>) => Effect.Effect<A, Refusal | EngineUnavailable>
+
+  /**
+   * Applies many changes, each for itself: one that is refused or cannot be stored takes no other with it. Answers in the order of
+   * the changes, after all of them were committed.
+   */
+  readonly commitAll: <A>(changes: ReadonlyArray<Change<A>>) => Effect.Effect<ReadonlyArray<Either.Either<A, Refusal | EngineUnavailable>>>
 
   /** Applies a rule to up to `limit` queued tasks that are due, oldest first, in one transaction. */
   readonly claim: <A>(request: ClaimRequest<A>) => Effect.Effect<ReadonlyArray<A>, EngineUnavailable>

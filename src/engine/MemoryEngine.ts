@@ -5,12 +5,14 @@ import type { Decision, StoredAnswer } from "../domain/Decision.ts"
 import { type Epoch, isRenewable } from "../domain/Lease.ts"
 import type { Message } from "../domain/Message.ts"
 import type { Now } from "../domain/Now.ts"
+import { changed, type Step, type StepChange } from "../domain/Step.ts"
 import type { Attempt, Task, TaskId } from "../domain/Task.ts"
 import { chained, chainStart, type EventDraft, type TaskEvent } from "../domain/TaskEvent.ts"
 import { Engine, EngineReader, Instants } from "./Engine.ts"
 
 const makeStore = (stream: string, instants: Instants["Type"]) => {
   const tasks = new Map<TaskId, Task>()
+  const steps = new Map<TaskId, Map<number, Step>>()
   const attempts: Array<Attempt> = []
   const events: Array<TaskEvent> = []
   const tallied: Array<{ readonly name: Tally; readonly minuteMs: number }> = []
@@ -30,8 +32,18 @@ const makeStore = (stream: string, instants: Instants["Type"]) => {
     talliesOf(draft, (name) => void tallied.push({ name, minuteMs: at - (at % tallyMinuteMs) }))
   }
 
+  const storeStep = (change: StepChange) => {
+    const [task, number] = change._tag === "Put" ? [change.step.task, change.step.number] : [change.task, change.number]
+    const known = steps.get(task) ?? new Map<number, Step>()
+    const after = changed(known.get(number), change)
+    if (after !== undefined) steps.set(task, known.set(number, after))
+  }
+
+  const stepsOf = (id: TaskId): ReadonlyArray<Step> => [...steps.get(id)?.values() ?? []].sort((a, b) => a.number - b.number)
+
   const apply = (decision: Decision<unknown>, at: number) => {
     decision.tasks.forEach((task) => tasks.set(task.id, task))
+    decision.steps.forEach(storeStep)
     attempts.push(...decision.attempts)
     messages.push(...decision.messages)
     decision.events.forEach((event) => append(event, at))
@@ -55,7 +67,7 @@ const makeStore = (stream: string, instants: Instants["Type"]) => {
     return next
   }
 
-  return { tasks, attempts, events, answers, now, append, apply, counts, talliesSince, epoch: () => epoch, setEpoch }
+  return { tasks, stepsOf, attempts, events, answers, now, append, apply, counts, talliesSince, epoch: () => epoch, setEpoch }
 }
 
 type Store = ReturnType<typeof makeStore>
@@ -64,19 +76,26 @@ const byDue = (a: Task, b: Task): number => a.availableAtMs - b.availableAtMs ||
 
 const minimum = (values: ReadonlyArray<number>): number | null => (values.length === 0 ? null : Math.min(...values))
 
+const committer = (store: Store, announce: (tasks: ReadonlyArray<Task>) => Effect.Effect<unknown>): Engine["Type"]["commit"] => (change) =>
+  Effect.suspend(() => {
+    const now = store.now()
+    const tasks = change.tasks.map((id) => store.tasks.get(id))
+    const found = {
+      tasks,
+      related: (change.related?.(tasks) ?? []).map((id) => store.tasks.get(id)),
+      steps: change.stepsOf === undefined ? [] : store.stepsOf(change.stepsOf),
+      stored: change.key === null ? undefined : store.answers.get(change.key)
+    }
+    const decision = change.rule(found, now)
+    store.apply(decision, now.wallMs)
+    const answer = Either.match(decision.answer, { onLeft: Effect.fail, onRight: Effect.succeed })
+    return Effect.zipRight(announce(decision.tasks), answer)
+  })
+
 const writer = (store: Store, announce: (tasks: ReadonlyArray<Task>) => Effect.Effect<unknown>): Omit<Engine["Type"], "watch"> => ({
-  commit: (change) =>
-    Effect.suspend(() => {
-      const now = store.now()
-      const found = {
-        tasks: change.tasks.map((id) => store.tasks.get(id)),
-        stored: change.key === null ? undefined : store.answers.get(change.key)
-      }
-      const decision = change.rule(found, now)
-      store.apply(decision, now.wallMs)
-      const answer = Either.match(decision.answer, { onLeft: Effect.fail, onRight: Effect.succeed })
-      return Effect.zipRight(announce(decision.tasks), answer)
-    }),
+  commit: committer(store, announce),
+
+  commitAll: (changes) => Effect.forEach(changes, (change) => Effect.either(committer(store, announce)(change))),
 
   claim: ({ limit, rule }) =>
     Effect.suspend(() => {
@@ -127,15 +146,18 @@ const writer = (store: Store, announce: (tasks: ReadonlyArray<Task>) => Effect.E
 
 const reader = (store: Store): EngineReader["Type"] => ({
   get: (id) => Effect.sync(() => store.tasks.get(id)),
-  list: ({ leasedBefore, limit, state, suffix }) =>
+  list: ({ forkedFrom, leasedBefore, limit, parent, state, suffix }) =>
     Effect.sync(() =>
       [...store.tasks.values()]
         .filter((task) => state === undefined || task.state === state)
         .filter((task) => leasedBefore === undefined || (task.lease !== null && task.lease.epoch < leasedBefore))
+        .filter((task) => parent === undefined || task.parent?.task === parent)
+        .filter((task) => forkedFrom === undefined || task.forkedFrom?.task === forkedFrom)
         .filter((task) => suffix === undefined || task.id.endsWith(suffix))
         .sort((a, b) => (a.id < b.id ? 1 : -1))
         .slice(0, limit)
     ),
+  steps: (id) => Effect.sync(() => store.stepsOf(id)),
   attempts: (id) => Effect.sync(() => store.attempts.filter((attempt) => attempt.task === id)),
   events: (after, limit) => Effect.sync(() => store.events.slice(after, after + limit)),
   summary: (sinceMs) =>

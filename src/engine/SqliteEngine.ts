@@ -1,6 +1,9 @@
 /** The durable engine: one SQLite file, one writing process, one sync for all changes of a turn. */
 import { Context, Effect, Either, Layer, PubSub } from "effect"
+import type { Decision } from "../domain/Decision.ts"
 import { type Epoch, isRenewable } from "../domain/Lease.ts"
+import type { Refusal } from "../domain/Refusal.ts"
+import type { Step } from "../domain/Step.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
 import { type Change, type ClaimRequest, Engine, EngineReader, type EngineUnavailable, Fatal, Flush, Instants } from "./Engine.ts"
 import * as Database from "./sqlite/Database.ts"
@@ -34,13 +37,23 @@ const jobRunner = (writer: Writer.Writer) => <A, E>(apply: () => Either.Either<A
 // A rule that throws is a bug: it stored nothing, and its neighbours are none the worse. What the store throws goes on to the
 // writer, which rolls back.
 const attempt = <A, E>(apply: () => Either.Either<A, E>): Effect.Effect<A, E> => {
+  const settled = settledBy(apply)
+  if (Either.isLeft(settled)) return Effect.die(settled.left)
+  return Either.match(settled.right, { onLeft: (error) => Effect.fail(error), onRight: (answer) => Effect.succeed(answer) })
+}
+
+/** What was applied, or the bug of its rule. */
+const settledBy = <A>(apply: () => A): Either.Either<A, unknown> => {
   try {
-    return Either.match(apply(), { onLeft: (error) => Effect.fail(error), onRight: (answer) => Effect.succeed(answer) })
+    return Either.right(apply())
   } catch (cause) {
-    if (cause instanceof RuleDefect) return Effect.die(cause.cause)
+    if (cause instanceof RuleDefect) return Either.left(cause.cause)
     throw cause
   }
 }
+
+const nobody: ReadonlyArray<Task> = []
+const noSteps: ReadonlyArray<Step> = []
 
 class RuleDefect extends Error {}
 
@@ -52,17 +65,59 @@ const pure = <A>(rule: () => A): A => {
   }
 }
 
+/** Applies a change within the open transaction. */
+const applier = (store: Store.Store) => <A>({ key, related, rule, stepsOf, tasks }: Change<A>): Decision<A> => {
+  const now = store.now()
+  const loaded = tasks.map(store.load)
+  const others = related === undefined ? nobody : pure(() => related(loaded)).map(store.load)
+  const stored = key === null ? undefined : store.answer(key)
+  const steps = stepsOf === undefined ? noSteps : store.steps(stepsOf)
+  const decision = pure(() => rule({ tasks: loaded, related: others, steps, stored }, now))
+  store.apply(decision, others.length === 0 ? loaded : [...loaded, ...others], now.wallMs)
+  return decision
+}
+
+// Jobs of their own, which the writer batches and bounds as it does those of many callers.
+const manyCommitter = (writer: Writer.Writer, applied: ReturnType<typeof applier>, announce: (tasks: ReadonlyArray<Task>) => void): Engine["Type"]["commitAll"] => <A>(all: ReadonlyArray<Change<A>>) =>
+  Effect.async<ReadonlyArray<Either.Either<A, Refusal | EngineUnavailable>>>((resume) => {
+    const answers: Array<Either.Either<A, Refusal | EngineUnavailable>> = []
+    let defect: Effect.Effect<never> | null = null
+    let left = all.length
+    const answered = () => {
+      left -= 1
+      if (left <= 0) resume(defect ?? Effect.succeed(answers))
+    }
+    if (left === 0) answered()
+    all.forEach((change, index) =>
+      writer.submit({
+        apply: () => {
+          const decision = settledBy(() => applied(change))
+          return () => {
+            if (Either.isLeft(decision)) defect = Effect.die(decision.left)
+            else {
+              answers[index] = decision.right.answer
+              announce(decision.right.tasks)
+            }
+            answered()
+          }
+        },
+        fail: (error) => {
+          answers[index] = Either.left(error)
+          answered()
+        }
+      })
+    )
+  })
+
 const makeEngine = (store: Store.Store, writer: Writer.Writer, changes: PubSub.PubSub<ReadonlyArray<Task>>): Engine["Type"] => {
   const job = jobRunner(writer)
 
-  const commit = <A>({ key, rule, tasks }: Change<A>) => {
+  const applied = applier(store)
+
+  const commit = <A>(change: Change<A>) => {
     let changed: ReadonlyArray<Task> = []
     return job(() => {
-      const now = store.now()
-      const loaded = tasks.map(store.load)
-      const stored = key === null ? undefined : store.answer(key)
-      const decision = pure(() => rule({ tasks: loaded, stored }, now))
-      store.apply(decision, loaded, now.wallMs)
+      const decision = applied(change)
       changed = decision.tasks
       return decision.answer
     }, () => announce(changed))
@@ -85,12 +140,22 @@ const makeEngine = (store: Store.Store, writer: Writer.Writer, changes: PubSub.P
     }, () => announce(changed))
   }
 
+  // The changes of one transaction are told together, after everybody in it was answered.
+  let told: Array<Task> = []
   const announce = (tasks: ReadonlyArray<Task>) => {
-    if (tasks.length > 0) changes.unsafeOffer(tasks)
+    if (tasks.length === 0) return
+    if (told.length === 0) {
+      queueMicrotask(() => {
+        changes.unsafeOffer(told)
+        told = []
+      })
+    }
+    told.push(...tasks)
   }
 
   return {
     commit,
+    commitAll: manyCommitter(writer, applied, announce),
     claim,
     openEpoch: (leaseMs, event) =>
       job(() => {

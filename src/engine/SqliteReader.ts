@@ -6,10 +6,11 @@ import { Effect, Layer, type Scope } from "effect"
 import { type Counter, noCounts, noTallies, type Tally, tallyMinuteMs } from "../domain/Census.ts"
 import type { Epoch } from "../domain/Lease.ts"
 import { shortIdLength } from "../domain/TaskState.ts"
+import type { Step } from "../domain/Step.ts"
 import { chainStart, type TaskEvent } from "../domain/TaskEvent.ts"
 import { EngineReader, type EngineUnavailable, type TaskFilter } from "./Engine.ts"
 import { DatabaseRefused, readVersion } from "./sqlite/Database.ts"
-import { attemptOf, type AttemptRow, eventOf, type EventRow, taskOf, type TaskRow } from "./sqlite/Rows.ts"
+import { attemptOf, type AttemptRow, eventOf, type EventRow, stepOf, type StepRow, taskOf, type TaskRow } from "./sqlite/Rows.ts"
 import { orUnavailable, unavailable } from "./sqlite/SqliteError.ts"
 
 interface CountRow {
@@ -28,7 +29,7 @@ const summarySql = `
   UNION ALL SELECT * FROM (SELECT 'lease_until_ms', '', lease_until_ms FROM epoch ORDER BY epoch DESC LIMIT 1)
   UNION ALL SELECT * FROM (SELECT 'lease_until_mono_ms', '', lease_until_mono_ms FROM epoch ORDER BY epoch DESC LIMIT 1)`
 
-const listSql = ({ leasedBefore, limit, state, suffix }: TaskFilter): readonly [string, ReadonlyArray<string | number>] => {
+const listSql = ({ forkedFrom, leasedBefore, limit, parent, state, suffix }: TaskFilter): readonly [string, ReadonlyArray<string | number>] => {
   const conditions: Array<string> = ["1"]
   const values: Array<string | number> = []
   const where = (condition: string, value: string | number) => {
@@ -37,6 +38,8 @@ const listSql = ({ leasedBefore, limit, state, suffix }: TaskFilter): readonly [
   }
   if (state !== undefined) where("state = ?", state)
   if (leasedBefore !== undefined) where("epoch IS NOT NULL AND epoch < ?", leasedBefore)
+  if (parent !== undefined) where("parent = ?", parent)
+  if (forkedFrom !== undefined) where("forked_from = ?", forkedFrom)
   if (suffix !== undefined) {
     if (suffix.length >= shortIdLength) where(`substr(id, -${shortIdLength}) = ?`, suffix.slice(-shortIdLength))
     where("id LIKE '%' || ?", suffix)
@@ -64,6 +67,12 @@ export const make = (file: string): Effect.Effect<EngineReader["Type"], Database
         const [statement, values] = listSql(filter)
         return all<TaskRow, ReadonlyArray<ReturnType<typeof taskOf>>>(statement, values, (rows) => rows.map(taskOf))
       },
+      steps: (id) =>
+        all<StepRow, ReadonlyArray<Step>>(
+          "SELECT task, number, name, state, place, result, code, error, started_at_ms, ended_at_ms FROM step WHERE task = ? ORDER BY number",
+          [id],
+          (rows) => rows.map(stepOf)
+        ),
       attempts: (id) =>
         all<AttemptRow, ReadonlyArray<ReturnType<typeof attemptOf>>>("SELECT * FROM attempt WHERE task = ? ORDER BY number, generation", [id], (rows) => rows.map(attemptOf)),
       events: (after, limit) =>

@@ -6,6 +6,7 @@ import type { Finding, Outcome } from "../domain/Execution.ts"
 import type { Kind } from "../domain/Kind.ts"
 import type { Held } from "../domain/Lease.ts"
 import { storedError } from "../domain/Redaction.ts"
+import type { StepDraft } from "../domain/Step.ts"
 import { closeDeadlineMs } from "../domain/Timeout.ts"
 import type { Task } from "../domain/Task.ts"
 import { type Exec, type ExecUnavailable, type JobRef } from "./Exec.ts"
@@ -42,6 +43,20 @@ const environment = ({ env }: Command, task: Task, held: Held): Readonly<Record<
 })
 
 const unavailable = ({ message }: ExecUnavailable): Outcome => ({ _tag: "NotStarted", code: "exec_unavailable", error: storedError(message) })
+
+const draftFor = (task: Task, effect: Kind["effect"], supervisor: JobRef): StepDraft => ({
+  number: step,
+  scope: "",
+  index: 0,
+  name: "exec",
+  sort: "exec",
+  effect,
+  dispatchKey: task.dispatchKey,
+  inputSha256: task.payloadSha256,
+  drawn: "[]",
+  answers: false,
+  supervisor
+})
 
 /** The handler of one kind whose outputs are kept under `runsDir`. `wallMs` reads the clock. */
 export const make = (exec: Exec["Type"], kind: Kind, command: Command, runsDir: string, wallMs: () => number): Handler => {
@@ -86,30 +101,31 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, runsDir: 
   return {
     version: kind.version,
 
-    run: ({ begin, cancelRequested, held, task }) => {
-      if (task.checkpoint !== null) return Effect.succeed({ _tag: "Succeeded", result: JSON.parse(task.checkpoint) })
+    run: ({ asked, begin, held, steps, task }) => {
+      const known = steps.find(({ number, state }) => number === step && state === "succeeded")
+      if (known !== undefined) return Effect.succeed({ _tag: "Succeeded", result: JSON.parse(known.result ?? "{}") })
       return Effect.flatMap(Effect.either(prepare(task, held)), (prepared) => {
         if (prepared._tag === "Left") return Effect.succeed(unavailable(prepared.left))
         const { dir, discard, go, marker, pid, startTicks } = prepared.right
         const supervisor = { pid, startTicks, dir, marker }
-        return begin({ step, effect: kind.effect, supervisor }).pipe(
+        return begin(draftFor(task, kind.effect, supervisor)).pipe(
           Effect.onError(() => discard),
-          Effect.flatMap(({ begun, startBeforeMonoMs }) =>
-            begun
+          Effect.flatMap(({ startBeforeMonoMs, step: begun }) =>
+            begun !== null
               // A word that did not arrive started nothing. One that did: from here on the record decides.
               ? Effect.matchEffect(go(startBeforeMonoMs), {
                 onFailure: (failure) => Effect.succeed(unavailable(failure)),
-                onSuccess: () => untilEnd(supervisor, cancelRequested)
+                onSuccess: () => Effect.interruptible(untilEnd(supervisor, asked.requested))
               })
-              : Effect.as(discard, null)
+              : Effect.as(discard, { _tag: "Stopped", compensated: false } as const)
           )
         )
       })
     },
 
     find: (task) => {
-      if (task.intent === null) return Effect.succeed({ _tag: "NotBegun" })
-      const ref = task.intent.supervisor
+      const ref = task.intents[0]?.supervisor ?? null
+      if (ref === null) return Effect.succeed({ _tag: "NotBegun" })
       return Effect.flatMap(exec.inspect(ref), (found): Effect.Effect<Finding> => {
         if (found._tag === "Alive") return Effect.succeed(found)
         if (found._tag === "Finished") return Effect.map(outcome(ref, found), (result) => ({ _tag: "Finished", outcome: result }) as const)
@@ -117,8 +133,10 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, runsDir: 
       })
     },
 
-    watch: (task, cancelRequested) =>
-      task.intent === null ? Effect.dieMessage(`task ${task.id} has nothing to watch`) : untilEnd(task.intent.supervisor, cancelRequested)
+    watch: (task, cancelRequested) => {
+      const ref = task.intents[0]?.supervisor ?? null
+      return ref === null ? Effect.dieMessage(`task ${task.id} has nothing to watch`) : untilEnd(ref, cancelRequested)
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the exit record of a command means for its task. */
 import type { Outcome } from "../domain/Execution.ts"
-import type { EffectClass } from "../domain/Intent.ts"
+import type { EffectClass } from "../domain/EffectClass.ts"
 import { storedError } from "../domain/Redaction.ts"
 import { timeoutCode } from "../domain/Timeout.ts"
 

@@ -3,24 +3,24 @@
  * It first looks what became of each command, adopts, settles or ends it, and only then lets anybody claim.
  */
 import { Effect, FiberSet, Random } from "effect"
-import { refused } from "../domain/Decision.ts"
 import { type Finding, reclaim } from "../domain/Execution.ts"
-import { TaskNotFound } from "../domain/Refusal.ts"
 import type { Held } from "../domain/Lease.ts"
+import { onTask } from "../domain/OnTask.ts"
 import type { Task } from "../domain/Task.ts"
 import { Engine, EngineReader } from "../engine/Engine.ts"
 import { Handlers } from "./Handler.ts"
 import { Runs } from "./Runs.ts"
-import { patience, settleRun } from "./Worker.ts"
+import { patience, patiently } from "./Patience.ts"
+import { settleRun } from "./Worker.ts"
 
 /** How many lost runs are looked after at once. */
-const lookups = 16
+const lookups = 256
 /** How many are read at a time. */
 const page = 1000
 
 const findingFor = (task: Task) =>
   Effect.gen(function*() {
-    if (task.intent === null) return { _tag: "NotBegun" } as const
+    if (task.intents.length === 0) return { _tag: "NotBegun" } as const
     const handler = (yield* Handlers).get(task.kind)
     const gone: Finding = { _tag: "Gone", error: `its kind ${task.kind} is not declared any more, so nobody can look` }
     return handler === undefined ? gone : yield* handler.find(task)
@@ -31,14 +31,9 @@ const takeBack = (task: Task, worker: string, watch: (task: Task, held: Held) =>
     const engine = yield* Engine
     const finding = yield* findingFor(task)
     const chance = yield* Random.next
-    const { adopted, task: after } = yield* engine.commit({
-      tasks: [task.id],
-      key: null,
-      rule: ({ tasks: [current] }, now) =>
-        current === undefined ? refused(new TaskNotFound({ task: task.id }), {}) : reclaim(current, finding, worker, now, chance)
-    }).pipe(Effect.retry({ schedule: patience, while: (error) => error._tag === "EngineUnavailable" }))
+    const { adopted, task: after } = yield* engine.commit(onTask(task.id, (current, now) => reclaim(current, finding, worker, now, chance))).pipe(patiently)
     if (adopted !== null) watch(after, adopted)
-    yield* Effect.logInfo("a lost run was taken back", { task: task.id, finding: finding._tag, state: after.state })
+    yield* Effect.logDebug("a lost run was taken back", { task: task.id, finding: finding._tag, state: after.state })
   }).pipe(
     // Somebody settled it in the meantime.
     Effect.catchAll((error) => Effect.logWarning("a lost run was not taken back", { task: task.id, reason: error.message }))
@@ -50,19 +45,21 @@ export const make = (worker: string) =>
     const reader = yield* EngineReader
     const runs = yield* Runs
     const handlers = yield* Handlers
-    const fork = yield* FiberSet.makeRuntime<Engine>()
+    const engine = yield* Engine
+    const fork = yield* FiberSet.makeRuntime()
 
     const watch = (task: Task, held: Held) => {
       const handler = handlers.get(task.kind)
       if (handler === undefined) return
-      fork(runs.during(task, held, (cancelRequested) =>
-        Effect.flatMap(handler.watch(task, cancelRequested), (outcome) => settleRun(task, held, outcome))))
+      fork(runs.during(task, held, ({ requested }) =>
+        Effect.flatMap(handler.watch(task, requested), (outcome) => settleRun(engine, task, held, outcome))))
     }
 
     const takeBackAll = (epoch: number): Effect.Effect<void, never, Engine | Handlers> =>
       Effect.gen(function*() {
         const lost = yield* reader.list({ leasedBefore: epoch, limit: page })
         yield* Effect.forEach(lost, (task) => takeBack(task, worker, watch), { concurrency: lookups, discard: true })
+        if (lost.length > 0) yield* Effect.logInfo("lost runs were taken back", { count: lost.length })
         if (lost.length === page) yield* takeBackAll(epoch)
       }).pipe(
         Effect.retry({ schedule: patience }),

@@ -1,48 +1,83 @@
 /** The runs that this process has in its hands, and the word that one of them is asked to end. */
-import { Context, Deferred, Effect, Layer, Queue } from "effect"
+import { Context, Effect, Layer, Queue } from "effect"
 import type { Held } from "../domain/Lease.ts"
-import type { Task } from "../domain/Task.ts"
+import type { PendingCancel, Task } from "../domain/Task.ts"
+
+/** How a run learns that its task is asked to end. */
+export interface Asked {
+  /** Succeeds when it is. */
+  readonly requested: Effect.Effect<void>
+  /** Calls the listener each time it is: a request can become more urgent. */
+  readonly listen: (listener: (cancel: PendingCancel) => void) => void
+}
 
 export interface Entry {
   readonly task: Task
   readonly held: Held
-  readonly cancel: Deferred.Deferred<void>
+}
+
+interface Listening extends Entry {
+  readonly ask: (cancel: PendingCancel) => void
 }
 
 export class Runs extends Context.Tag("opsgate/runtime/Runs")<Runs, {
   /** Registers a run for as long as `use` takes. */
-  readonly during: <A, E, R>(task: Task, held: Held, use: (cancelRequested: Effect.Effect<void>) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  readonly during: <A, E, R>(task: Task, held: Held, use: (asked: Asked) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly entries: () => ReadonlyArray<Entry>
   /** How many runs of this epoch are in hand: those of earlier ones hold no slot. */
   readonly countOf: (epoch: number) => number
   /** Tells the run of a task, if it is in hand, that it is asked to end. */
-  readonly cancel: (task: Task) => Effect.Effect<void>
+  readonly ask: (task: Task, cancel: PendingCancel) => void
   /** One token whenever a slot may have become free or a task may have become due. */
   readonly wake: Queue.Queue<void>
 }>() {}
 
+const listening = (task: Task, held: Held): Listening & { readonly asked: Asked } => {
+  let latest: PendingCancel | null = null
+  const listeners: Array<(cancel: PendingCancel) => void> = []
+  const listen: Asked["listen"] = (listener) => {
+    listeners.push(listener)
+    if (latest !== null) listener(latest)
+  }
+  return {
+    task,
+    held,
+    ask: (cancel) => {
+      latest = cancel
+      listeners.forEach((listener) => listener(cancel))
+    },
+    asked: { listen, requested: Effect.async<void>((resume) => listen(() => resume(Effect.void))) }
+  }
+}
+
 const make = Effect.gen(function*() {
-  const entries = new Set<Entry>()
+  const entries = new Map<string, Listening>()
+  const perEpoch = new Map<number, number>()
+  const count = (epoch: number, change: number) => {
+    const left = (perEpoch.get(epoch) ?? 0) + change
+    if (left === 0) perEpoch.delete(epoch)
+    else perEpoch.set(epoch, left)
+  }
   const wake = yield* Queue.sliding<void>(1)
   return Runs.of({
     during: (task, held, use) =>
-      Effect.acquireUseRelease(
-        Effect.map(Deferred.make<void>(), (cancel) => {
-          const entry: Entry = { task, held, cancel }
-          entries.add(entry)
-          return entry
-        }),
-        (entry) => use(Deferred.await(entry.cancel)),
-        (entry) =>
-          Effect.suspend(() => {
-            entries.delete(entry)
-            return Queue.offer(wake, undefined)
+      Effect.suspend(() => {
+        const { asked, ...entry } = listening(task, held)
+        const key = `${task.id}/${held.generation}`
+        entries.set(key, entry)
+        count(held.epoch, 1)
+        return Effect.ensuring(
+          use(asked),
+          Effect.sync(() => {
+            entries.delete(key)
+            count(held.epoch, -1)
+            wake.unsafeOffer(undefined)
           })
-      ),
-    entries: () => [...entries],
-    countOf: (epoch) => [...entries].filter(({ held }) => held.epoch === epoch).length,
-    cancel: (task) =>
-      Effect.forEach([...entries].filter((entry) => entry.task.id === task.id), ({ cancel }) => Deferred.succeed(cancel, undefined), { discard: true }),
+        )
+      }),
+    entries: () => [...entries.values()],
+    countOf: (epoch) => perEpoch.get(epoch) ?? 0,
+    ask: (task, cancel) => entries.get(`${task.id}/${task.generation}`)?.ask(cancel),
     wake
   })
 })

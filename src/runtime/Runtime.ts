@@ -4,12 +4,13 @@
  * that still run to their supervisors: the next start adopts them.
  */
 import { Cause, Deferred, Duration, Effect, Fiber, Queue, Ref, Schedule, Stream } from "effect"
-import { granted, refused } from "../domain/Decision.ts"
+import { granted } from "../domain/Decision.ts"
 import { handBack } from "../domain/Dispatch.ts"
-import { TaskNotFound } from "../domain/Refusal.ts"
+import { onTask } from "../domain/OnTask.ts"
 import { expire } from "../domain/Request.ts"
 import type { EventDraft } from "../domain/TaskEvent.ts"
 import { Engine, Instants } from "../engine/Engine.ts"
+import { patience } from "./Patience.ts"
 import * as Rescuer from "./Rescuer.ts"
 import { Runs } from "./Runs.ts"
 import * as Worker from "./Worker.ts"
@@ -48,11 +49,7 @@ const expiring = Effect.gen(function*() {
   const round = Effect.gen(function*() {
     const ids = yield* engine.due(instants.wallMs(), expiryBatch)
     yield* Effect.forEach(ids, (id) =>
-      engine.commit({
-        tasks: [id],
-        key: null,
-        rule: ({ tasks: [task] }, now) => (task === undefined ? refused(new TaskNotFound({ task: id }), {}) : expire(task, now))
-      }), { concurrency: "unbounded", discard: true })
+      engine.commit(onTask(id, expire)), { concurrency: "unbounded", discard: true })
     const { expiryMs } = yield* engine.nextDue
     const plannedMs = Math.min(expiryMs ?? Infinity, instants.wallMs() + Duration.toMillis(idle))
     const earlier = Queue.take(changes).pipe(
@@ -60,7 +57,7 @@ const expiring = Effect.gen(function*() {
     )
     yield* Effect.race(earlier, Effect.sleep(Duration.millis(Math.max(1, plannedMs - instants.wallMs()))))
   })
-  return yield* round.pipe(Effect.retry({ schedule: Worker.patience }), Effect.forever)
+  return yield* round.pipe(Effect.retry({ schedule: patience }), Effect.forever)
 }).pipe(Effect.scoped)
 
 /** Passes on what commits mean for this process: something to claim, or a run that is asked to end. */
@@ -71,7 +68,7 @@ const listening = Effect.gen(function*() {
   yield* Stream.fromQueue(changes).pipe(
     Stream.runForEach((tasks) =>
       Effect.gen(function*() {
-        for (const task of tasks) if (task.cancel !== null && task.state === "RUNNING") yield* runs.cancel(task)
+        for (const task of tasks) if (task.cancel !== null && task.state === "RUNNING") runs.ask(task, task.cancel)
         if (tasks.some((task) => task.state === "QUEUED")) yield* Queue.offer(runs.wake, undefined)
       })
     )
@@ -83,7 +80,7 @@ const openEpoch = (options: RuntimeOptions, current: Ref.Ref<number>, why: Why) 
     const engine = yield* Engine
     const { epoch } = yield* engine.openEpoch(options.leaseMs, (now) =>
       epochEvent("epoch.started", { epoch: now.epoch, why, pid: options.pid, mono_ms: now.monoMs })).pipe(
-        Effect.retry({ schedule: Worker.patience })
+        Effect.retry({ schedule: patience })
       )
     yield* Ref.set(current, epoch)
     yield* Effect.logInfo("an epoch has started", { epoch, why })
@@ -117,14 +114,14 @@ const winding = (options: RuntimeOptions, current: Ref.Ref<number>) =>
       engine.commit({
         tasks: [task.id],
         key: null,
-        rule: ({ tasks: [found] }, now) => (found === undefined || found.intent !== null ? granted(null, {}) : handBack(found, held, now))
+        rule: ({ tasks: [found] }, now) => (found === undefined || found.intents.length > 0 ? granted(null, {}) : handBack(found, held, now))
       }), { discard: true })
     const epoch = yield* Ref.get(current)
     yield* engine.commit({ tasks: [], key: null, rule: () => granted(null, { events: [epochEvent("epoch.ended", { epoch })] }) })
   }).pipe(Effect.catchAll((error) => Effect.logWarning("the epoch was not closed", { reason: error.message })))
 
-/** Runs until `stop` is completed, then winds down. */
-export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>) =>
+/** Runs until `stop` is completed, then winds down. Completes `ready` when it claims work. */
+export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>, ready?: Deferred.Deferred<void>) =>
   Effect.gen(function*() {
     const current = yield* Ref.make(0)
     const takeBackAll = yield* Rescuer.make(options.name)
@@ -135,6 +132,7 @@ export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>) =>
     const expirer = yield* Effect.fork(supervised("expirer", expiring))
     const worker = yield* Effect.fork(supervised("worker", Worker.loop({ slots: options.slots, name: options.name, epoch: current })))
     yield* Effect.logInfo("the runtime is ready", { epoch, slots: options.slots })
+    if (ready !== undefined) yield* Deferred.succeed(ready, undefined)
     yield* Effect.raceFirst(Deferred.await(stop), Effect.raceAll([heartbeat, listener, expirer, worker].map(Fiber.join)))
     // The worker goes first: it claims no more, and leaves the word that a run has ended to whoever waits for the last one.
     yield* Fiber.interrupt(worker)

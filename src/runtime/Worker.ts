@@ -3,25 +3,24 @@
  *
  * A run that has lost its lease is not interrupted: it learns it from the fence, at its next write. Nobody waits for it.
  */
-import { Cause, Duration, Effect, Exit, FiberSet, Option, Queue, Random, Ref, Schedule } from "effect"
+import { Cause, Duration, Effect, Exit, FiberSet, Option, Queue, Random, Ref } from "effect"
 import { claim, type Claimed } from "../domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../domain/Execution.ts"
 import type { Held } from "../domain/Lease.ts"
 import { storedError } from "../domain/Redaction.ts"
-import { LeaseLost, TaskNotFound } from "../domain/Refusal.ts"
-import { refused } from "../domain/Decision.ts"
+import { onTask } from "../domain/OnTask.ts"
+import type { LeaseLost } from "../domain/Refusal.ts"
+import type { Step, StepChange } from "../domain/Step.ts"
 import type { Task } from "../domain/Task.ts"
-import { Engine, type EngineUnavailable, Instants } from "../engine/Engine.ts"
+import { Engine, EngineReader, type EngineUnavailable, Instants } from "../engine/Engine.ts"
 import { type Handler, Handlers, type Run } from "./Handler.ts"
+import { patience, patiently } from "./Patience.ts"
 import { Runs } from "./Runs.ts"
 
 /** The longest a worker sleeps without looking; a longer timer would overflow after 24.8 days and never fire. */
 const napMax = Duration.minutes(10)
 /** The shortest pause after a look that found due tasks and could claim none of them. */
 const napMin = Duration.millis(50)
-
-/** Pauses between tries to store something while the store is unavailable. */
-export const patience = Schedule.exponential("20 millis").pipe(Schedule.union(Schedule.spaced("2 seconds")), Schedule.jittered)
 
 export interface WorkerOptions {
   readonly slots: number
@@ -31,56 +30,57 @@ export interface WorkerOptions {
 }
 
 /** Stores how a run ended. A write that comes too late is refused, counted by its event, and dropped here. */
-export const settleRun = (task: Task, held: Held, outcome: Outcome) =>
-  Effect.gen(function*() {
-    const engine = yield* Engine
-    const chance = yield* Random.next
-    yield* engine.commit({
-      tasks: [task.id],
-      key: null,
-      rule: ({ tasks: [current] }, now) =>
-        current === undefined ? refused(new TaskNotFound({ task: task.id }), {}) : settle(current, held, outcome, now, chance)
-    }).pipe(
-      Effect.retry({ schedule: patience, while: (error) => error._tag === "EngineUnavailable" }),
-      Effect.catchAll((error) => Effect.logWarning("a result came too late", { task: task.id, reason: error.message }))
-    )
-  })
+export const settleRun = (engine: Engine["Type"], task: Task, held: Held, outcome: Outcome, more: ReadonlyArray<StepChange> = []): Effect.Effect<void> =>
+  Effect.flatMap(outcome._tag === "Failed" ? Random.next : noChance, (chance) =>
+    Effect.asVoid(Effect.catchAll(
+      patiently(engine.commit(onTask(task.id, (current, now) => settle(current, held, outcome, now, chance, more)))),
+      (error) => Effect.logWarning("a result was not stored", { task: task.id, reason: error.message })
+    )))
 
-const beginUnder = (engine: Engine["Type"], task: Task, held: Held): Run["begin"] => (intent) =>
-  engine.commit({
-    tasks: [task.id],
-    key: null,
-    rule: ({ tasks: [current] }, now) =>
-      current === undefined ? refused(new TaskNotFound({ task: task.id }), {}) : begin(current, held, intent, now)
-  }).pipe(
-    Effect.catchAll((error) => (error._tag === "LeaseLost" || error._tag === "EngineUnavailable" ? Effect.fail(error) : Effect.die(error)))
-  )
+/** Only a failure is tried again after a pause that chance has a part in. */
+const noChance = Effect.succeed(0)
+
+const beginUnder = (engine: Engine["Type"], task: Task, held: Held): Run["begin"] => (draft) =>
+  Effect.catchAll(engine.commit(onTask(task.id, (current, now) => begin(current, held, draft, now))), (error) =>
+    error._tag === "LeaseLost" || error._tag === "EngineUnavailable" ? Effect.fail(error) : Effect.die(error))
 
 // A handler that breaks is a failed attempt. Whether a dangerous effect had begun is then not known.
 const outcomeOf = (exit: Exit.Exit<Outcome | null, LeaseLost | EngineUnavailable>, dangerous: boolean): Outcome | null => {
   if (Exit.isSuccess(exit)) return exit.value
+  // The process stops: what the run began is looked after at the next start.
+  if (Exit.isInterrupted(exit)) return null
   const failure = Cause.failureOption(exit.cause)
   if (Option.isSome(failure) && failure.value._tag === "LeaseLost") return null
   const error = storedError(Cause.pretty(exit.cause))
   return dangerous ? { _tag: "Unknown", code: "handler_broke", error } : { _tag: "Failed", code: "handler_broke", error }
 }
 
-const runClaimed = ({ held, task }: Claimed) =>
-  Effect.gen(function*() {
-    const engine = yield* Engine
-    const runs = yield* Runs
-    const handler: Handler | undefined = (yield* Handlers).get(task.kind)
-    if (handler === undefined) return yield* settleRun(task, held, { _tag: "Failed", code: "kind_unknown", error: `no kind ${task.kind} is declared` })
-    yield* runs.during(task, held, (cancelRequested) =>
-      Effect.gen(function*() {
-        let begun = false
-        const tracked: Run["begin"] = (intent) =>
-          Effect.tap(beginUnder(engine, task, held)(intent), () => Effect.sync(() => (begun = intent.effect === "dangerous")))
-        const exit = yield* Effect.exit(handler.run({ task, held, begin: tracked, cancelRequested }))
+const noSteps: Effect.Effect<ReadonlyArray<Step>> = Effect.succeed([])
+
+interface Hands {
+  readonly engine: Engine["Type"]
+  readonly reader: EngineReader["Type"]
+  readonly runs: Runs["Type"]
+  readonly handlers: Handlers["Type"]
+}
+
+/** Runs a claimed task to its end and stores it. Uninterruptible but for what its handler makes interruptible. */
+const runClaimed = ({ engine, handlers, reader, runs }: Hands) => ({ held, task }: Claimed): Effect.Effect<void> => {
+  const handler: Handler | undefined = handlers.get(task.kind)
+  if (handler === undefined) return settleRun(engine, task, held, { _tag: "Failed", code: "kind_unknown", error: `no kind ${task.kind} is declared` })
+  const known = task.steps === 0 ? noSteps : Effect.orDie(Effect.retry(reader.steps(task.id), { schedule: patience }))
+  return Effect.uninterruptible(runs.during(task, held, (asked) =>
+    Effect.flatMap(known, (steps) => {
+      let begun = false
+      const late: Array<StepChange> = []
+      const begins = beginUnder(engine, task, held)
+      const tracked: Run["begin"] = (draft) => Effect.tap(begins(draft), () => Effect.sync(() => (begun = draft.effect === "dangerous")))
+      return Effect.flatMap(Effect.exit(handler.run({ task, held, steps, begin: tracked, asked, late: (change) => void late.push(change) })), (exit) => {
         const outcome = outcomeOf(exit, begun)
-        if (outcome !== null) yield* settleRun(task, held, outcome)
-      }))
-  })
+        return outcome === null ? Effect.void : settleRun(engine, task, held, outcome, late)
+      })
+    })))
+}
 
 /** Claims and runs until it is interrupted. Runs go on in the scope of the caller. */
 export const loop = ({ epoch, name, slots }: WorkerOptions) =>
@@ -89,14 +89,15 @@ export const loop = ({ epoch, name, slots }: WorkerOptions) =>
     const runs = yield* Runs
     const handlers = yield* Handlers
     const instants = yield* Instants
-    const fork = yield* FiberSet.makeRuntime<Engine | Runs | Handlers>()
+    const fork = yield* FiberSet.makeRuntime()
+    const run = runClaimed({ engine, handlers, reader: yield* EngineReader, runs })
 
     // Uninterruptible, so that no task is leased without somebody to run it.
     const claimDue = (limit: number) =>
       engine.claim({ limit, rule: (task, now) => claim(task, name, handlers.get(task.kind)?.version, now) }).pipe(
         Effect.tap((claimed) =>
           Effect.sync(() => {
-            for (const one of claimed) if (one !== null) fork(runClaimed(one))
+            for (const one of claimed) if (one !== null) fork(run(one))
           })
         ),
         Effect.uninterruptible

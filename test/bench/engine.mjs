@@ -3,13 +3,10 @@
  * synchronous=FULL), 50 in flight, as a ratio to the raw limit: the statements that the engine itself issued, recorded
  * and replayed on better-sqlite3 in the same run. The engine is the shipped bundle's.
  */
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import Database from "better-sqlite3"
 import { Effect, Layer } from "effect"
 import { Dispatch, Engine, Execution, Idempotency, Ids, Live, Request, SqliteEngine } from "../../dist/index.js"
 import { kind } from "./kind.mjs"
+import { format, inFolder, median, recorded, replayed } from "./measure.mjs"
 
 const inFlight = Number(process.env.BENCH_IN_FLIGHT ?? 50)
 const lives = Number(process.env.BENCH_LIVES ?? 20_000)
@@ -45,64 +42,11 @@ const live = (count, flight) =>
     return Number(process.hrtime.bigint() - startedAt) / 1e9
   })
 
-const inFolder = async (use) => {
-  const dir = mkdtempSync(join(tmpdir(), "opsgate-bench-"))
-  try {
-    return await use(join(dir, "bench.db"))
-  } finally {
-    rmSync(dir, { recursive: true, force: true })
-  }
-}
-
 export const throughEngine = (count, flight) =>
   inFolder((file) => Effect.runPromise(live(count, flight).pipe(Effect.provide(SqliteEngine.layer({ file, streamId: "db-bench" }).pipe(Layer.provide(Live.layer))))))
 
-/** What the engine asks of SQLite, in order: every statement with its values. */
-const record = async (count, flight) => {
-  const calls = []
-  const { prepare } = Database.prototype
-  Database.prototype.prepare = function(sql) {
-    const statement = prepare.call(this, sql)
-    for (const method of ["run", "get", "all"]) {
-      const original = statement[method].bind(statement)
-      statement[method] = (...values) => {
-        calls.push({ sql, method, values })
-        return original(...values)
-      }
-    }
-    return statement
-  }
-  try {
-    await throughEngine(count, flight)
-  } finally {
-    Database.prototype.prepare = prepare
-  }
-  return calls.slice(calls.findIndex(({ sql }) => sql.startsWith("BEGIN")))
-}
-
-const replayed = (calls) =>
-  inFolder(async (file) => {
-    // The engine makes the file, so that the schema is the product's own.
-    await Effect.runPromise(Effect.void.pipe(Effect.provide(SqliteEngine.layer({ file, streamId: "db-bench" }).pipe(Layer.provide(Live.layer)))))
-    const db = new Database(file)
-    for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY", "wal_autocheckpoint = 1000"]) db.pragma(pragma)
-    const statements = new Map()
-    const prepared = calls.map(({ method, sql, values }) => {
-      if (!statements.has(sql)) statements.set(sql, db.prepare(sql))
-      return { statement: statements.get(sql), method, values }
-    })
-    const startedAt = process.hrtime.bigint()
-    for (const { method, statement, values } of prepared) statement[method](...values)
-    const seconds = Number(process.hrtime.bigint() - startedAt) / 1e9
-    db.close()
-    return seconds
-  })
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
-const format = (perSecond) => `${Math.round(perSecond).toLocaleString("en-US")}/s`
-
 const compare = async (label, count, flight, wanted) => {
-  const calls = await record(count, flight)
+  const calls = await recorded(() => throughEngine(count, flight))
   await throughEngine(Math.min(count, 2000), flight)
   const pairs = []
   for (let round = 0; round < rounds; round++) {

@@ -1,5 +1,7 @@
 /** `npm run bench <name>`: figures as ratios, measured through the shipped bundle. Exits with 1 when one is missed. */
 const benches = {
+  runtime: async () => (await import("./runtime.mjs")).runtimeBench(),
+  workflow: async () => (await import("./workflow.mjs")).workflowBench(),
   engine: async () => (await import("./engine.mjs")).engineBench(),
   summary: async () => (await import("./summary.mjs")).summaryBench()
 }

@@ -1,54 +1,20 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
-import type { Ask, AskTo, Op } from "../../src/domain/Command.ts"
+import { endStep, suspend } from "../../src/domain/Checkpoint.ts"
+import type { Op } from "../../src/domain/Command.ts"
 import type { Answer, Decision } from "../../src/domain/Decision.ts"
 import { claim, handBack, resume } from "../../src/domain/Dispatch.ts"
-import { begin, lossesMax, type Outcome, reclaim, settle } from "../../src/domain/Execution.ts"
+import { begin, lossesMax, reclaim, settle } from "../../src/domain/Execution.ts"
 import type { Now } from "../../src/domain/Now.ts"
-import { cancel, reconcile, recover } from "../../src/domain/Recovery.ts"
-import { approve, expire, reject, submit } from "../../src/domain/Request.ts"
+import { fork } from "../../src/domain/Fork.ts"
+import { cancel, kill, reconcile, recover } from "../../src/domain/Recovery.ts"
+import { approve, expire, reject } from "../../src/domain/Request.ts"
+import { signal } from "../../src/domain/Signal.ts"
 import { isBlocked, type Task } from "../../src/domain/Task.ts"
 import { isTerminal, type TaskState, taskStates } from "../../src/domain/TaskState.ts"
 import { isLegal } from "../../src/domain/Transition.ts"
-import { commandOf, failedOutcome, heavyKind, kindOf, nextId, succeeded } from "../engine/tasks.ts"
-
-const now: Now = { wallMs: 1_800_000_000_000, monoMs: 1_000_000, epoch: 1, leaseUntilMonoMs: 1_030_000 }
-const later = (ms: number, change: Partial<Now> = {}): Now => ({ ...now, wallMs: now.wallMs + ms, monoMs: now.monoMs + ms, ...change })
-const nextEpoch = (ms = 60_000): Now => later(ms, { epoch: 2, leaseUntilMonoMs: now.monoMs + ms + 30_000 })
-
-const taskAfter = <A>(decision: Decision<A>): Task => {
-  const task = decision.tasks.at(-1)
-  if (task === undefined) throw new Error(`nothing was stored: ${JSON.stringify(decision.events)}`)
-  return task
-}
-const refusalOf = (decision: Decision<unknown>): string => (Either.isLeft(decision.answer) ? decision.answer.left._tag : "granted")
-const ask = <O extends Exclude<Op, "submit" | "reconcile">>(op: O, reason: string | null = "because"): AskTo<O> & Ask => {
-  const wanted: Ask = { op, task: "t", reason }
-  return wanted as AskTo<O> & Ask
-}
-const requested = (kind = heavyKind()): Task => taskAfter(submit(commandOf({ op: "submit", kind: kind.name, payload: {}, reason: null }), kind, nextId(), now))
-const approved = (kind = heavyKind()): Task => taskAfter(approve(requested(kind), commandOf(ask("approve"), { actor: "cli:bob" }), kind, now))
-const queued = (kind = heavyKind()): Task => (kind.needsApproval ? taskAfter(resume(approved(kind), commandOf(ask("resume")), kind.version, now)) : requested(kind))
-const running = (kind = heavyKind()): Task => taskAfter(claim(queued(kind), "w", kind.version, now))
-const held = (task: Task) => ({ generation: task.generation, epoch: task.lease?.epoch ?? 0 })
-const intent = (effect: "dangerous" | "idempotent") => ({ step: 1, effect, supervisor: { pid: 1, startTicks: 1, dir: "/d", marker: "m" } })
-const begun = (kind = heavyKind()): Task => {
-  const task = running(kind)
-  return taskAfter(begin(task, held(task), intent(kind.effect), now))
-}
-const unknown = (): Task => taskAfter(settle(begun(), held(begun()), { _tag: "Unknown", code: "killed", error: "" }, now, 0))
-const ended = (outcome: Outcome): Task => taskAfter(settle(running(), held(running()), outcome, now, 0))
-
-const inState: Record<TaskState, () => Task> = {
-  REQUESTED: requested,
-  APPROVED: approved,
-  QUEUED: queued,
-  RUNNING: running,
-  SUCCEEDED: () => ended(succeeded),
-  FAILED: () => ended(failedOutcome),
-  CANCELED: () => taskAfter(cancel(requested(), commandOf(ask("cancel")), now)),
-  EXPIRED: () => taskAfter(expire(requested(), later(3_600_000)))
-}
+import { commandOf, execDraft, failedOutcome, heavyKind, kindOf, nextId, succeeded } from "../engine/tasks.ts"
+import { approved, ask, begun, dangerous, held, inState, later, nextEpoch, now, queued, refusalOf, requested, running, taskAfter, unknown } from "./runs.ts"
 
 type Commanded = Exclude<Op, "submit">
 const commands: Record<Commanded, (task: Task) => Decision<Answer>> = {
@@ -57,7 +23,10 @@ const commands: Record<Commanded, (task: Task) => Decision<Answer>> = {
   resume: (task) => resume(task, commandOf(ask("resume")), "v1", now),
   cancel: (task) => cancel(task, commandOf(ask("cancel")), now),
   recover: (task) => recover(task, commandOf(ask("recover")), "v1", now),
-  reconcile: (task) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome: "succeeded" }), now)
+  reconcile: (task) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome: "succeeded" }), now),
+  kill: (task) => kill(task, commandOf(ask("kill")), now),
+  fork: (task) => fork(task, [], commandOf({ op: "fork", task: "t", reason: "because", step: 1 }), heavyKind(), nextId(), now),
+  signal: (task) => signal(task, commandOf({ op: "signal", task: "t", reason: null, name: "go", payload: null }), now)
 }
 
 /** What each command makes of a task in each state: its next state, the same state (nothing moved), or the refusal. */
@@ -67,7 +36,10 @@ const table: Record<Commanded, Record<TaskState, string>> = {
   resume: { REQUESTED: "HoldsOpen", APPROVED: "QUEUED", QUEUED: "QUEUED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   cancel: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "CANCELED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   recover: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "QUEUED", CANCELED: "REQUESTED", EXPIRED: "REQUESTED" },
-  reconcile: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" }
+  reconcile: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  kill: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "CANCELED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  fork: { REQUESTED: "ForkRefused", APPROVED: "ForkRefused", QUEUED: "ForkRefused", RUNNING: "ForkRefused", SUCCEEDED: "ForkRefused", FAILED: "ForkRefused", CANCELED: "ForkRefused", EXPIRED: "ForkRefused" },
+  signal: { REQUESTED: "REQUESTED", APPROVED: "APPROVED", QUEUED: "QUEUED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" }
 }
 
 describe("a command", () => {
@@ -138,19 +110,21 @@ describe("a claim", () => {
 describe("an effect", () => {
   it("does not begin under another generation, another epoch, or a lease that has run out", () => {
     const task = running()
-    assert.strictEqual(refusalOf(begin(task, { generation: 0, epoch: 1 }, intent("dangerous"), now)), "LeaseLost")
-    assert.strictEqual(refusalOf(begin(task, held(task), intent("dangerous"), later(0, { epoch: 2 }))), "LeaseLost")
-    assert.strictEqual(refusalOf(begin(task, held(task), intent("dangerous"), later(30_000))), "LeaseLost")
+    assert.strictEqual(refusalOf(begin(task, { generation: 0, epoch: 1 }, execDraft("dangerous"), now)), "LeaseLost")
+    assert.strictEqual(refusalOf(begin(task, held(task), execDraft("dangerous"), later(0, { epoch: 2 }))), "LeaseLost")
+    assert.strictEqual(refusalOf(begin(task, held(task), execDraft("dangerous"), later(30_000))), "LeaseLost")
   })
 
   it("does not begin once a cancel is pending: the step boundary is where it takes effect", () => {
     const asked = taskAfter(cancel(running(), commandOf(ask("cancel")), now))
-    const decision = begin(asked, held(asked), intent("dangerous"), now)
-    assert.deepStrictEqual([taskAfter(decision).state, Either.getOrThrow(decision.answer).begun], ["CANCELED", false])
+    const decision = begin(asked, held(asked), execDraft("dangerous"), now)
+    assert.strictEqual(Either.getOrThrow(decision.answer).step, null)
+    assert.deepStrictEqual([decision.tasks, decision.steps, decision.events], [[], [], []])
+    assert.deepInclude(taskAfter(settle(asked, held(asked), { _tag: "Stopped", compensated: false }, now, 0)), { state: "CANCELED", cancel: null, lease: null })
   })
 
   it("names the instant before which it must start", () => {
-    assert.deepStrictEqual(Either.getOrThrow(begin(running(), held(running()), intent("dangerous"), now).answer), { begun: true, startBeforeMonoMs: 1_030_000 })
+    assert.strictEqual(Either.getOrThrow(begin(running(), held(running()), execDraft("dangerous"), now).answer).startBeforeMonoMs, 1_030_000)
   })
 })
 
@@ -185,13 +159,16 @@ describe("a settlement", () => {
   })
 
   it("by reconcile: it happened, it failed, or once more", () => {
-    const by = (outcome: "succeeded" | "failed" | "retry", task = unknown()) => taskAfter(reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome }), now))
-    assert.deepInclude(by("succeeded"), { state: "QUEUED", unknown: null })
-    assert.isNotNull(by("succeeded").checkpoint)
-    assert.deepInclude(by("failed"), { state: "FAILED", unknown: null })
-    assert.deepInclude(by("retry"), { state: "QUEUED", checkpoint: null, budget: 1 })
+    const by = (outcome: "succeeded" | "failed" | "retry", task = unknown()) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome }), now)
+    assert.deepInclude(taskAfter(by("succeeded")), { state: "QUEUED", unknown: null, intents: [] })
+    assert.deepInclude(by("succeeded").steps[0], { number: 1, state: "succeeded", result: "{\"reason\":\"seen\",\"reconciled\":true}" })
+    assert.deepInclude(taskAfter(by("failed")), { state: "FAILED", unknown: null, intents: [] })
+    assert.deepInclude(by("failed").steps[0], { number: 1, state: "failed", result: null, code: "reconciled_failed", error: "seen" })
+    assert.deepInclude(taskAfter(by("retry")), { state: "QUEUED", intents: [], budget: 1 })
+    assert.deepInclude(by("retry").steps[0], { number: 1, state: "cleared", result: null })
     const canceled = taskAfter(cancel(unknown(), commandOf(ask("cancel")), now))
-    assert.strictEqual(by("retry", canceled).state, "CANCELED")
+    assert.strictEqual(taskAfter(by("retry", canceled)).state, "CANCELED")
+    assert.deepInclude(taskAfter(by("succeeded", canceled)), { state: "QUEUED", cancel: canceled.cancel })
   })
 
   it("prefers a success to a pending cancel, and a pending cancel to a retry", () => {
@@ -241,10 +218,23 @@ describe("taking back a lost run", () => {
 
 describe("any sequence of rules", () => {
   type Move = (task: Task, at: Now) => Decision<unknown>
+  // A fork stores another task.
+  const { fork: _, ...onItself } = commands
   const moves: ReadonlyArray<Move> = [
-    ...Object.values(commands).map((command): Move => (task) => command(task)),
+    ...Object.values(onItself).map((command): Move => (task) => command(task)),
+    (task, at) => cancel(task, commandOf({ op: "cancel", task: "t", reason: "because", compensate: true }), at),
+    (task, at) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome: "retry" }), at),
+    (task, at) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome: "failed" }), at),
+    (task, at) => begin(task, held(task), dangerous(2), at),
+    (task, at) => begin(task, held(task), dangerous(3, true), at),
+    (task, at) => endStep(task, held(task), { number: 2, name: "step 2" }, { _tag: "Succeeded", result: 1 }, at),
+    (task, at) => suspend(task, held(task), { untilMs: at.wallMs, waits: ["signal:go"] }, [], [], at),
+    (task, at) => suspend(task, held(task), { untilMs: null, waits: ["signal:go"] }, [], [], at),
+    (task, at) => handBack(task, held(task), at),
+    (task, at) => settle(task, held(task), { _tag: "Stopped", compensated: false }, at, 0),
+    (task, at) => settle(task, held(task), { _tag: "NotStarted", code: "x", error: "" }, at, 0),
     (task, at) => claim(task, "w", "v1", at),
-    (task, at) => begin(task, held(task), intent("dangerous"), at),
+    (task, at) => begin(task, held(task), execDraft("dangerous"), at),
     (task, at) => settle(task, held(task), succeeded, at, 0),
     (task, at) => settle(task, held(task), failedOutcome, at, 0),
     (task, at) => settle(task, held(task), { _tag: "Unknown", code: "killed", error: "" }, at, 0),
@@ -253,8 +243,8 @@ describe("any sequence of rules", () => {
     (task, at) => expire(task, at)
   ]
 
-  it.prop("takes only rows of the table, never lowers the generation, and records each change", [fc.array(fc.nat(moves.length - 1), { maxLength: 60 })], ([choices]) => {
-    let task = requested()
+  it.prop("takes only rows of the table, never lowers the generation, records each change, and forgets no dangerous step", [fc.boolean(), fc.array(fc.nat(moves.length - 1), { maxLength: 100, size: "max" })], ([heavy, choices]) => {
+    let task = requested(heavy ? heavyKind() : kindOf())
     for (const choice of choices) {
       const decision = moves[choice]?.(task, now)
       const after = decision?.tasks.at(-1)
@@ -269,9 +259,13 @@ describe("any sequence of rules", () => {
       assert.strictEqual(from, after.state)
       assert.isAtLeast(after.generation, task.generation)
       assert.isAbove(decision.events.length, 0)
+      for (const { answers, effect, step } of task.intents) {
+        const forgotten = effect === "dangerous" && !answers && after.intents.every((intent) => intent.step !== step)
+        if (forgotten) assert.isTrue(decision.steps.some((change) => change._tag === "End" && change.number === step), `step ${step} was forgotten in ${after.state}`)
+      }
       if (after.state === "RUNNING" && task.state !== "RUNNING") assert.deepStrictEqual(after.holds, [])
-      if (isTerminal[after.state]) assert.deepStrictEqual([after.lease, after.intent], [null, null])
+      if (isTerminal[after.state]) assert.deepStrictEqual([after.lease, after.intents, after.waits, after.expiresAtMs], [null, [], [], null])
       task = after
     }
-  })
+  }, { fastCheck: { numRuns: 1500 } })
 })

@@ -17,7 +17,7 @@ import { latestVersion } from "../../src/engine/sqlite/Migrations.ts"
 import { busyWaitMs } from "../../src/engine/sqlite/Writer.ts"
 import * as SqliteEngine from "../../src/engine/SqliteEngine.ts"
 import { run, scenario, score } from "../gate/invariant/Story.ts"
-import { kindOf, nextId, submitted } from "./tasks.ts"
+import { begunUnder, claimed, epochOpened, kindOf, nextId, submitted } from "./tasks.ts"
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -120,6 +120,26 @@ describe("a commit", () => {
       stranger(file).exec("DROP TRIGGER refuse")
       yield* submitted(kindOf({ name: "broken" }), { id, key: "k" })
       expect(yield* chainOf).toBe("9/9")
+    }))
+  })
+
+  it("stores no step of a decision whose event cannot be stored, and remembers none", async () => {
+    const file = fresh()
+    await withEngine(file, Effect.gen(function*() {
+      const reader = yield* EngineReader
+      yield* epochOpened()
+      yield* Effect.all([submitted(kindOf()), submitted(kindOf({ name: "broken" }))])
+      const all = yield* claimed(2)
+      stranger(file).exec(`CREATE TRIGGER refuse BEFORE INSERT ON event WHEN NEW.type = 'effect.intent' AND
+        NEW.task = (SELECT id FROM task WHERE json_extract(spec, '$.kind') = 'broken') BEGIN SELECT RAISE(ABORT, 'no'); END`)
+      const begins = Effect.all(all.map(({ held, task }) => Effect.exit(begunUnder(task.id, held))), { concurrency: "unbounded" })
+      const stored = Effect.all(all.map(({ task }) => Effect.map(reader.steps(task.id), (steps) => steps.map(({ state }) => state))))
+      expect((yield* begins).map(({ _tag }) => _tag)).toEqual(["Success", "Failure"])
+      expect(yield* stored).toEqual([["open"], []])
+      expect((yield* Effect.all(all.map(({ task }) => reader.get(task.id)))).map((task) => task?.steps)).toEqual([1, 0])
+      stranger(file).exec("DROP TRIGGER refuse")
+      yield* begins
+      expect(yield* stored).toEqual([["open"], ["open"]])
     }))
   })
 })

@@ -1,14 +1,17 @@
 /** What every engine must do. Each implementation runs this suite in its own test file. */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, type Layer, Queue } from "effect"
+import { childWait, endStep, signalWait, spawn, suspend } from "../../src/domain/Checkpoint.ts"
 import { granted, refused } from "../../src/domain/Decision.ts"
 import { resume } from "../../src/domain/Dispatch.ts"
-import { reclaim } from "../../src/domain/Execution.ts"
+import { begin, reclaim } from "../../src/domain/Execution.ts"
+import { fork } from "../../src/domain/Fork.ts"
 import { LeaseInForce, type Refusal, TaskNotFound } from "../../src/domain/Refusal.ts"
 import { approve, expire } from "../../src/domain/Request.ts"
+import { signal } from "../../src/domain/Signal.ts"
 import { TaskId } from "../../src/domain/Task.ts"
 import { Engine, EngineReader, type EngineUnavailable, type Instants } from "../../src/engine/Engine.ts"
-import { begunUnder, claimed, claimedOne, commandOf, epochOpened, failedOutcome, heavyKind, kindOf, movable, settled, submitted, succeeded } from "./tasks.ts"
+import { applied, begunUnder, claimed, claimedOne, commandOf, draftOf, epochOpened, failedOutcome, heavyKind, kindOf, movable, nextId, settled, submitted, succeeded } from "./tasks.ts"
 
 type Store = Engine | EngineReader
 
@@ -128,7 +131,7 @@ export const engineConformance = (name: string, layer: () => Layer.Layer<Store, 
         const one = yield* claimedOne
         yield* pass(1000)
         assert.strictEqual(yield* refusalOf(begunUnder(one.task.id, one.held)), "LeaseLost")
-        assert.strictEqual((yield* (yield* EngineReader).get(one.task.id))?.intent, null)
+        assert.deepStrictEqual((yield* (yield* EngineReader).get(one.task.id))?.intents, [])
       }))
 
     test("renews the epoch that is in force, and neither one that has run out nor an earlier one", ({ pass }) =>
@@ -193,6 +196,149 @@ export const engineConformance = (name: string, layer: () => Layer.Layer<Store, 
         assert.deepStrictEqual(events.map(({ seq }) => seq), Array.from({ length: 15 }, (_, index) => index + 1))
         assert.strictEqual(events[0]?.prev, "0".repeat(64))
         events.slice(1).forEach((event, index) => assert.strictEqual(event.prev, events[index]?.hash))
+      }))
+
+    test("stores steps with the decision that puts or ends them, and gives them by number", ({ clocks, pass }) =>
+      Effect.gen(function*() {
+        const reader = yield* EngineReader
+        yield* epochOpened()
+        yield* submitted(kindOf())
+        const { held, task: { id } } = yield* claimedOne
+        const supervisor = { pid: 7, startTicks: 8, dir: "/d/ü", marker: "m\"" }
+        const first = draftOf(1, { effect: "dangerous", answers: true, drawn: "[1,\"ü\"]", supervisor })
+        const { step: second } = yield* applied(id, (task, now) => begin(task, held, draftOf(2, { scope: "0.1/", name: "\u2028 \"two\"" }), now))
+        const { step: one } = yield* applied(id, (task, now) => begin(task, held, first, now))
+        if (one === null || second === null) return yield* Effect.dieMessage("both begin")
+        assert.deepInclude(one, { ...first, state: "open", generation: 1 })
+        assert.deepStrictEqual(yield* reader.steps(id), [one, second])
+        yield* pass(5)
+        yield* applied(id, (task, now) => endStep(task, held, { number: 1, name: "step 1" }, { _tag: "Succeeded", result: { "ü": null } }, now))
+        yield* applied(id, (task, now) => endStep(task, held, { number: 2, name: "two" }, { _tag: "Failed", code: "x", error: "\u0000 \ud800" }, now))
+        const [ended, failed] = yield* reader.steps(id)
+        assert.deepStrictEqual(ended, { ...one, state: "succeeded", result: "{\"ü\":null}", endedAtMs: clocks.wallMs })
+        assert.deepInclude(failed, { state: "failed", code: "x", result: null })
+        yield* applied(id, (task, now) => begin(task, held, first, now))
+        assert.deepInclude((yield* reader.steps(id))[0], { state: "open", result: null, endedAtMs: null, startedAtMs: clocks.wallMs })
+        assert.deepStrictEqual(yield* reader.steps(nextId()), [])
+      }))
+
+    test("stores no step of a change whose rule throws or refuses, and those of its neighbours", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const reader = yield* EngineReader
+        yield* epochOpened()
+        yield* Effect.all([submitted(kindOf()), submitted(kindOf()), submitted(kindOf())])
+        const [a, b, c] = yield* claimed(3)
+        if (a === undefined || b === undefined || c === undefined) return yield* Effect.dieMessage("three were due")
+        const begins = ({ held, task }: typeof a) => applied(task.id, (found, now) => begin(found, held, draftOf(1), now))
+        const broken = engine.commit({ tasks: [b.task.id], key: null, rule: ({ tasks: [task] }, now) => {
+          if (task !== undefined) begin(task, b.held, draftOf(1), now)
+          throw new Error("a bug")
+        } })
+        const late = applied(b.task.id, (task, now) => begin(task, { ...b.held, generation: 0 }, draftOf(1), now))
+        yield* Effect.all([begins(a), Effect.exit(broken), Effect.exit(late), begins(c)], { concurrency: "unbounded" })
+        assert.deepStrictEqual(yield* Effect.all([a, b, c].map(({ task }) => Effect.map(reader.steps(task.id), (steps) => steps.length))), [1, 0, 1])
+      }))
+
+    test("hands a rule the steps it asks for, as the changes of the same turn left them, and none to others", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        yield* epochOpened()
+        yield* submitted(kindOf())
+        const { held, task: { id } } = yield* claimedOne
+        const look = (stepsOf?: TaskId) =>
+          engine.commit({ tasks: [], key: null, ...(stepsOf === undefined ? {} : { stepsOf }), rule: ({ steps }) => granted(steps.map(({ number, state }) => [number, state] as const), {}) })
+        const ends = applied(id, (task, now) => endStep(task, held, { number: 1, name: "step 1" }, { _tag: "Succeeded", result: 1 }, now))
+        const begins = (number: number) => applied(id, (task, now) => begin(task, held, draftOf(number), now))
+        const [, before, , , after] = yield* Effect.all([begins(1), look(id), ends, begins(2), look(id)], { concurrency: "unbounded" })
+        assert.deepStrictEqual([before, after], [[[1, "open"]], [[1, "succeeded"], [2, "open"]]])
+        assert.deepStrictEqual([yield* look(), yield* look(nextId())], [[], []])
+      }))
+
+    test("hands a rule the tasks that the first ones name, in their order, and stores what it does to them", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const reader = yield* EngineReader
+        const ids = yield* Effect.forEach([1, 2, 3], () => Effect.map(submitted(kindOf()), ({ task }) => TaskId.make(task)))
+        const [first, second, third] = ids
+        if (first === undefined || second === undefined || third === undefined) return yield* Effect.dieMessage("three were submitted")
+        const missing = nextId()
+        const found = yield* engine.commit({
+          tasks: [first],
+          related: ([task]) => (task === undefined ? [] : [third, missing, second]),
+          key: null,
+          rule: ({ related, tasks }) => {
+            const changed = related.flatMap((task) => (task === undefined ? [] : [{ ...task, availableAtMs: 5 }]))
+            return granted([...tasks, ...related].map((task) => task?.id), { tasks: changed })
+          }
+        })
+        assert.deepStrictEqual(found, [first, third, undefined, second])
+        assert.deepStrictEqual(yield* Effect.forEach(ids, (id) => Effect.map(reader.get(id), (task) => task?.availableAtMs === 5)), [false, true, true])
+        const { counts } = yield* reader.summary(0)
+        assert.deepInclude(counts, { "queued": 3, "state.QUEUED": 3 })
+      }))
+
+    test("parks a run until it is due, and wakes it by its signal", ({ pass }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        yield* epochOpened()
+        yield* submitted(kindOf())
+        const one = yield* claimedOne
+        const { id } = one.task
+        const parks = (held: typeof one.held, wait: Parameters<typeof suspend>[2]) => applied(id, (task, now) => suspend(task, held, wait, [], [], now))
+        yield* parks(one.held, { untilMs: 1_800_000_000_000 + 1000, waits: [] })
+        assert.strictEqual((yield* claimed()).length, 0)
+        assert.strictEqual((yield* engine.nextDue).claimMs, 1_800_000_000_000 + 1000)
+        yield* pass(1000)
+        const two = yield* claimedOne
+        yield* parks(two.held, { untilMs: null, waits: [signalWait("go")] })
+        yield* pass(1_000_000_000)
+        yield* epochOpened()
+        assert.strictEqual((yield* claimed()).length, 0)
+        yield* applied(id, (task, now) => signal(task, commandOf({ op: "signal", task: id, reason: null, name: "go", payload: 1 }), now))
+        assert.deepInclude((yield* claimedOne).task, { attempt: 1, generation: 3, budget: 2 })
+      }))
+
+    test("wakes a parent with the end of its child, and lists it by its parent", () =>
+      Effect.gen(function*() {
+        const reader = yield* EngineReader
+        yield* epochOpened()
+        yield* submitted(kindOf())
+        const parent = yield* claimedOne
+        const id = nextId()
+        yield* applied(parent.task.id, (task, now) => spawn(task, parent.held, draftOf(1), { id, kind: kindOf(), payload: {} }, [], now))
+        yield* applied(parent.task.id, (task, now) => suspend(task, parent.held, { untilMs: null, waits: [childWait(id)] }, [task], [], now))
+        assert.deepStrictEqual((yield* reader.list({ parent: parent.task.id, limit: 10 })).map((task) => task.id), [id])
+        assert.deepStrictEqual(yield* reader.list({ parent: id, limit: 10 }), [])
+        const child = yield* claimedOne
+        assert.strictEqual(child.task.id, id)
+        yield* settled(id, child.held, succeeded)
+        assert.deepStrictEqual((yield* typesOf).slice(-2), ["task.succeeded", "child.ended"])
+        assert.strictEqual((yield* claimedOne).task.id, parent.task.id)
+      }))
+
+    test("stores a fork with its steps, and knows both ways where it comes from", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const reader = yield* EngineReader
+        yield* epochOpened()
+        yield* submitted(kindOf())
+        const { held, task: { id } } = yield* claimedOne
+        yield* applied(id, (task, now) => begin(task, held, draftOf(1, { effect: "dangerous" }), now))
+        yield* applied(id, (task, now) => endStep(task, held, { number: 1, name: "step 1" }, { _tag: "Succeeded", result: 7 }, now))
+        yield* applied(id, (task, now) => begin(task, held, draftOf(2), now))
+        yield* settled(id, held, succeeded)
+        const forks = () =>
+          engine.commit({ tasks: [id], stepsOf: id, key: null, rule: ({ steps, tasks: [task] }, now) =>
+            task === undefined ? refused(new TaskNotFound({ task: id }), {}) : fork(task, steps, commandOf({ op: "fork", task: id, reason: "again", step: 2 }), kindOf(), nextId(), now) })
+        const first = TaskId.make((yield* forks()).task)
+        const second = TaskId.make((yield* forks()).task)
+        assert.deepStrictEqual((yield* reader.list({ forkedFrom: id, limit: 10 })).map((task) => task.id), [second, first])
+        assert.deepStrictEqual((yield* reader.get(first))?.forkedFrom, { task: id, step: 2 })
+        const [copy, ...more] = yield* reader.steps(first)
+        assert.deepInclude(copy, { task: first, number: 1, state: "succeeded", result: "7", copiedFrom: id, dispatchKey: `${first}:1`, effect: "dangerous" })
+        assert.deepStrictEqual(more, [])
+        assert.deepStrictEqual((yield* reader.steps(id)).map(({ copiedFrom, number }) => [number, copiedFrom]), [[1, null], [2, null]])
       }))
 
     test("announces tasks after they are stored", () =>

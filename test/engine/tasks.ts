@@ -2,16 +2,18 @@
 import { Effect, Layer } from "effect"
 import type { Json } from "../../src/domain/Canonical.ts"
 import type { Ask, Command } from "../../src/domain/Command.ts"
+import type { Decision } from "../../src/domain/Decision.ts"
 import { claim, type Claimed } from "../../src/domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../../src/domain/Execution.ts"
 import { taskIdFrom } from "../../src/domain/Ids.ts"
 import { oncePerKey } from "../../src/domain/Idempotency.ts"
 import type { Kind } from "../../src/domain/Kind.ts"
 import type { Held } from "../../src/domain/Lease.ts"
-import { refused } from "../../src/domain/Decision.ts"
-import { TaskNotFound } from "../../src/domain/Refusal.ts"
+import type { Now } from "../../src/domain/Now.ts"
+import { onTask } from "../../src/domain/OnTask.ts"
 import { submit } from "../../src/domain/Request.ts"
-import type { TaskId } from "../../src/domain/Task.ts"
+import type { StepDraft } from "../../src/domain/Step.ts"
+import type { Task, TaskId } from "../../src/domain/Task.ts"
 import { Engine, Instants } from "../../src/engine/Engine.ts"
 
 export const kindOf = (change: Partial<Kind> = {}): Kind => ({
@@ -29,6 +31,26 @@ export const kindOf = (change: Partial<Kind> = {}): Kind => ({
 
 export const heavyKind = (change: Partial<Kind> = {}): Kind =>
   kindOf({ name: "deploy", class: "heavy", effect: "dangerous", needsApproval: true, retry: { attemptsMax: 1, baseMs: 0, capMs: 0 }, ...change })
+
+/** A step of the run itself, in the order of the numbers. */
+export const draftOf = (number: number, change: Partial<StepDraft> = {}): StepDraft => ({
+  number,
+  scope: "",
+  index: number - 1,
+  name: `step ${number}`,
+  sort: "code",
+  effect: "idempotent",
+  dispatchKey: `key:${number}`,
+  inputSha256: "0".repeat(64),
+  drawn: "[]",
+  answers: false,
+  supervisor: null,
+  ...change
+})
+
+/** The step of a command, under a supervisor that nobody will find. */
+export const execDraft = (effect: StepDraft["effect"]): StepDraft =>
+  draftOf(1, { name: "exec", sort: "exec", effect, supervisor: { pid: 1, startTicks: 1, dir: "/nowhere", marker: "m" } })
 
 export const commandOf = <A extends Ask>(ask: A, change: Partial<Command<A>> = {}): Command<A> => ({
   ask,
@@ -84,24 +106,13 @@ export const claimed = (limit = 1, version = "v1") =>
 /** The one task that is claimed now; dies when there is none. */
 export const claimedOne = Effect.flatMap(claimed(), ([one]) => (one === undefined ? Effect.dieMessage("nothing to claim") : Effect.succeed(one)))
 
-export const settled = (id: TaskId, held: Held, outcome: Outcome, chance = 0) =>
-  Effect.flatMap(Engine, (engine) =>
-    engine.commit({
-      tasks: [id],
-      key: null,
-      rule: ({ tasks: [task] }, now) => (task === undefined ? refused(new TaskNotFound({ task: id }), {}) : settle(task, held, outcome, now, chance))
-    }))
+/** Applies a rule to one task, as the product does. */
+export const applied = <A>(id: TaskId, rule: (task: Task, now: Now) => Decision<A>) => Effect.flatMap(Engine, (engine) => engine.commit(onTask(id, rule)))
 
-export const begunUnder = (id: TaskId, held: Held, effect: "idempotent" | "dangerous" = "idempotent") =>
-  Effect.flatMap(Engine, (engine) =>
-    engine.commit({
-      tasks: [id],
-      key: null,
-      rule: ({ tasks: [task] }, now) =>
-        task === undefined
-          ? refused(new TaskNotFound({ task: id }), {})
-          : begin(task, held, { step: 1, effect, supervisor: { pid: 1, startTicks: 1, dir: "/nowhere", marker: "m" } }, now)
-    }))
+export const settled = (id: TaskId, held: Held, outcome: Outcome, chance = 0) => applied(id, (task, now) => settle(task, held, outcome, now, chance))
+
+export const begunUnder = (id: TaskId, held: Held, effect: StepDraft["effect"] = "idempotent") =>
+  applied(id, (task, now) => begin(task, held, execDraft(effect), now))
 
 export const succeeded: Outcome = { _tag: "Succeeded", result: { exit_code: 0 } }
 export const failedOutcome = { _tag: "Failed", code: "exit_nonzero", error: "exit 1" } as const satisfies Outcome

@@ -36,9 +36,9 @@ const isPlain = (value: Json, depth: number): boolean => {
   return depth < depthMax && Object.values(value).every((member: Json) => isPlain(member, depth + 1))
 }
 
-/** Why a payload is not taken, at either end, or null. */
-export const payloadIssueOf = (payload: Json): string | null =>
-  isPlain(payload, 0) ? null : `the payload holds a number that is too large, or is nested deeper than ${depthMax} levels`
+/** Why a payload, or what else is JSON in a command, is not taken, at either end, or null. */
+export const payloadIssueOf = (payload: Json, what = "the payload"): string | null =>
+  isPlain(payload, 0) ? null : `${what} holds a number that is too large, or is nested deeper than ${depthMax} levels`
 
 /** There is no socket, or nobody behind it. */
 const nobodyThere: ReadonlyArray<unknown> = ["ENOENT", "ENOTDIR", "ECONNREFUSED"]

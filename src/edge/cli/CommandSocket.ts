@@ -71,11 +71,16 @@ const answer = (socket: Socket, actor: string, fork: (effect: Effect.Effect<void
   })
 }
 
+const jsonIssueOf = (ask: Ask): string | null => {
+  if ("payload" in ask && ask.payload !== undefined) return payloadIssueOf(ask.payload)
+  return "result" in ask && ask.result !== undefined ? payloadIssueOf(ask.result, "the result") : null
+}
+
 const replyTo = (line: string, actor: string): Effect.Effect<Reply, never, HandlerContext> =>
   Schema.decodeUnknown(Line, { onExcessProperty: "error" })(line).pipe(
     Effect.mapError(() => new CommandRefused({ tag: "Usage", text: "the request is not a command" })),
     Effect.tap(({ ask, key }) => {
-      const issue = issueOf(ask, key) ?? (ask.op === "submit" ? payloadIssueOf(ask.payload) : null)
+      const issue = issueOf(ask, key) ?? jsonIssueOf(ask)
       return issue === null ? Effect.void : new CommandRefused({ tag: "Usage", text: issue })
     }),
     Effect.flatMap(({ ask, key }) =>

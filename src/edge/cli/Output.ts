@@ -1,7 +1,8 @@
 /** What a person reads on the terminal. Nothing from outside is printed raw; JSON goes to stdout alone, everything else is words. */
 import { DateTime } from "effect"
 import { printable } from "../../domain/Redaction.ts"
-import type { Detail, Row } from "../../control/Views.ts"
+import { shortId } from "../../domain/TaskState.ts"
+import type { Detail, Row, StepRow } from "../../control/Views.ts"
 
 const pad = (text: string, width: number): string => (text.length >= width ? text : text + " ".repeat(width - text.length))
 
@@ -17,23 +18,72 @@ const lineOf = (row: Row): string => {
   return `${pad(row.short, 7)} ${pad(row.state, 10)} ${pad(row.class, 6)} ${pad(String(row.attempt), 8)} ${printable(row.kind)}${marks.length > 0 ? `  (${marks.join("; ")})` : ""}`
 }
 
+const stepHead = ["STEP", "NAME", "SORT", "EFFECT", "STATE", "ATTEMPT", "STARTED", "ENDED", "ERROR"]
+
+const cellsOf = (step: StepRow): ReadonlyArray<string> => [
+  String(step.number),
+  printable(step.name),
+  step.sort,
+  step.effect,
+  step.copied_from === null ? step.state : `${step.state}, copied`,
+  String(step.attempt),
+  when(step.started_at),
+  when(step.ended_at),
+  // In one line: what else an error says is in the JSON.
+  step.code === null && step.error === null ? "" : printable([step.code, step.error?.split("\n")[0]].filter((word) => typeof word === "string" && word !== "").join(": "))
+]
+
+/** The table of steps. */
+export const stepsText = (steps: ReadonlyArray<StepRow>): string => {
+  if (steps.length === 0) return "no steps"
+  const rows = [stepHead, ...steps.map(cellsOf)]
+  const widths = stepHead.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  ").trimEnd()).join("\n")
+}
+
+// `signal:go`, `child:01…`: the words of the row.
+const waitName = (wait: string): string => (wait.startsWith("child:") ? `task ${shortId(wait)}` : printable(wait.replace(":", " ")))
+
+const waitText = ({ for: names, since, steps, until }: NonNullable<Detail["waits"]>): string => {
+  const where = steps.map(({ name, number }) => `step ${number} ${JSON.stringify(printable(name))}`).join(", ")
+  const time = until === null ? "" : `until ${when(until)}`
+  const what = names.length === 0 ? time : `for ${names.map(waitName).join(", ")}${until === null ? "" : `, ${time} at the latest`}`
+  return `waits ${what}, since ${when(since)} (${where})`
+}
+
+const failureText = ({ attempts, failure, state }: Detail): ReadonlyArray<string> =>
+  failure === null || state === "SUCCEEDED" || attempts.some(({ code, error }) => code === failure.code && error === failure.error)
+    ? []
+    : [`failure   ${printable(failure.code)}: ${printable(failure.error)}`]
+
+const relatives = (label: string, found: Detail["children"]): ReadonlyArray<string> =>
+  found.map(({ kind, short, state, step, task }) => `${pad(label, 9)} ${task} (${short}) ${printable(kind)} ${state}${step === null ? "" : `, step ${step}`}`)
+
 export const detailText = (task: Detail): string => {
   const lines = [
     `task      ${task.id} (${task.short})`,
     `kind      ${printable(task.kind)}  ${task.class}, risk ${printable(task.risk)}`,
     `state     ${task.state}${task.blocked ? ", blocked" : ""}`,
     ...(task.holds.length > 0 ? [`waits for ${task.holds.join(", ")}`] : []),
-    ...(task.unknown === null ? [] : [`unknown   since ${when(task.unknown.sinceMs)}: its step may or may not have happened (${task.unknown.code})`]),
+    ...(task.waits === null ? [] : [waitText(task.waits)]),
+    ...(task.unknown === null ? [] : [`unknown   since ${when(task.unknown.sinceMs)}: step ${task.unknown.step} may or may not have happened (${task.unknown.code})`]),
     ...(task.cancel === null ? [] : [`cancel    requested by ${printable(task.cancel.actor)}: ${printable(task.cancel.reason)}`]),
     `requested by ${printable(task.requester)} at ${when(task.created_at)}`,
+    ...(task.parent === null ? [] : [`parent    ${task.parent.task} (${shortId(task.parent.task)}), step ${task.parent.step}`]),
+    ...(task.forked_from === null ? [] : [`forked from ${task.forked_from.task} (${shortId(task.forked_from.task)}), at step ${task.forked_from.step}`]),
     `payload   ${printable(JSON.stringify(task.payload))}`,
     `trace     ${task.trace}`,
     ...(task.result === null ? [] : [`result    ${printable(JSON.stringify(task.result))}`]),
+    ...failureText(task),
+    ...relatives("child", task.children),
+    ...relatives("fork", task.forks),
+    ...task.signals.map(({ actor, at, name }) => `signal    ${printable(name)} by ${printable(actor)} at ${when(at)}, not taken yet`),
     ...task.attempts.flatMap((attempt) => [
       `attempt   ${attempt.number} (generation ${attempt.generation}) ${attempt.code} at ${when(attempt.ended_at)}`,
       ...printable(attempt.error).split("\n").filter((line) => line !== "").map((line) => `            ${line}`)
     ]),
-    ...(task.next.length === 0 ? [] : [`next      ${task.next.map((verb) => `opsgate task ${verb} ${task.short}`).join(" | ")}`])
+    ...(task.next.length === 0 ? [] : [`next      ${task.next.map((verb) => `opsgate task ${verb} ${task.short}`).join(" | ")}`]),
+    ...(task.steps.length === 0 ? [] : ["", stepsText(task.steps)])
   ]
   return lines.join("\n")
 }

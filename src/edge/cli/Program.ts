@@ -2,7 +2,8 @@
  * The command line: verbs, their words, and what is printed where. It decides nothing: each verb names an action that
  * `main.ts` carries out with the engine that fits it.
  */
-import { Command, InvalidArgumentError, Option } from "commander"
+import { Argument, Command, InvalidArgumentError, Option } from "commander"
+import { reasonMax } from "../../domain/AskLimits.ts"
 import type { Json } from "../../domain/Canonical.ts"
 import type { Ask } from "../../domain/Command.ts"
 import type { Answer } from "../../domain/Decision.ts"
@@ -24,7 +25,7 @@ export interface Place {
 /** A verb that only looks. */
 export type Look =
   | { readonly _tag: "Summary"; readonly hours: number; readonly check: boolean; readonly everyMs: number | null }
-  | { readonly _tag: "Show"; readonly task: string }
+  | { readonly _tag: "Show" | "Steps"; readonly task: string }
   | { readonly _tag: "List"; readonly state: TaskState | undefined; readonly limit: number; readonly everyMs: number | null }
   | { readonly _tag: "Events"; readonly after: number; readonly type: string | undefined }
 
@@ -37,6 +38,8 @@ export type Action =
 export interface Verbs {
   readonly run: (action: Action, place: Place) => Promise<void>
   readonly readPayload: (text: string | undefined, file: string | undefined) => Json
+  /** Reads JSON from the command line; `what` names it to whoever wrote something else. */
+  readonly readJson: (text: string, what: string) => Json
 }
 
 const wholeNumber = (from: number, to: number) => (text: string): number => {
@@ -123,7 +126,7 @@ const addTaskVerbs = (task: Command, verbs: Verbs): void => {
     .action((kind: string, payload: string | undefined, options: AskOptions & { readonly payloadFile?: string }, command: Command) =>
       verbs.run(asked({ op: "submit", kind, payload: verbs.readPayload(payload, options.payloadFile), reason: options.reason ?? null }, options), placeOf(command)))
 
-  const simple = (op: "approve" | "reject" | "resume" | "cancel" | "recover", description: string) =>
+  const simple = (op: "approve" | "reject" | "resume" | "kill" | "recover", description: string) =>
     asking(task.command(`${op} <task>`))
       .description(description)
       .action((id: string, options: AskOptions, command: Command) =>
@@ -132,18 +135,22 @@ const addTaskVerbs = (task: Command, verbs: Verbs): void => {
   simple("approve", "say yes; it dispatches nothing")
   simple("reject", "say no; needs --reason")
   simple("resume", "dispatch a task whose holds are all released")
-  simple("cancel", "end a task, at its next step boundary if it runs; needs --reason")
+  asking(task.command("cancel <task>"))
+    .description("end a task, at its next step boundary if it runs; needs --reason")
+    .option("--compensate", "undo first what it has done, as far as its steps say how")
+    .action((id: string, options: AskOptions & { readonly compensate?: boolean }, command: Command) =>
+      verbs.run(asked({ op: "cancel", task: id, reason: options.reason ?? null, ...(options.compensate === true ? { compensate: true } : {}) }, options), placeOf(command)))
+  simple("kill", "end a task at once, in the middle of its step; needs --reason")
   simple("recover", "bring an ended task back; needs --reason")
-
-  asking(task.command("reconcile <task>"))
-    .description("settle a step of which nobody knows whether it happened; needs --reason")
-    .addOption(new Option("--outcome <outcome>", "what a look at the outside world showed").choices(["succeeded", "failed", "retry"]).makeOptionMandatory())
-    .action((id: string, options: AskOptions & { readonly outcome: "succeeded" | "failed" | "retry" }, command: Command) =>
-      verbs.run(asked({ op: "reconcile", task: id, reason: options.reason ?? null, outcome: options.outcome }, options), placeOf(command)))
+  addStepVerbs(task, verbs)
 
   looking(task.command("show <task>"))
     .description("everything about one task")
     .action((id: string, _options: unknown, command: Command) => verbs.run({ _tag: "Show", task: id }, placeOf(command)))
+
+  looking(task.command("steps <task>"))
+    .description("the steps of one task, by number")
+    .action((id: string, _options: unknown, command: Command) => verbs.run({ _tag: "Steps", task: id }, placeOf(command)))
 
   looking(task.command("list"))
     .description("tasks, newest first")
@@ -152,6 +159,53 @@ const addTaskVerbs = (task: Command, verbs: Verbs): void => {
     .addOption(every())
     .action((options: { readonly state?: TaskState; readonly limit: number; readonly every?: number }, command: Command) =>
       verbs.run({ _tag: "List", state: options.state, limit: options.limit, everyMs: options.every ?? null }, placeOf(command)))
+}
+
+const evidence = (text: string): string => {
+  if (text.length > reasonMax) throw new InvalidArgumentError(`evidence has at most ${reasonMax} characters`)
+  return text
+}
+
+const signalName = (text: string): string => {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) throw new InvalidArgumentError("a signal is named by 1 to 64 letters, digits and . _ -, beginning with a letter or digit")
+  return text
+}
+
+interface ReconcileOptions extends AskOptions {
+  readonly outcome: "succeeded" | "failed" | "retry"
+  readonly evidence?: string
+  readonly result?: string
+}
+
+/** The verbs about the steps of a run. */
+const addStepVerbs = (task: Command, verbs: Verbs): void => {
+  asking(task.command("reconcile <task>"))
+    .description("settle a step of which nobody knows whether it happened; needs --reason")
+    .addOption(new Option("--outcome <outcome>", "what a look at the outside world showed").choices(["succeeded", "failed", "retry"]).makeOptionMandatory())
+    .addOption(new Option("--evidence <text>", "what was looked at: an address, an id of the outside system").argParser(evidence))
+    .option("--result <json>", "what the step answered, for the code behind it; only if it succeeded")
+    .action((id: string, options: ReconcileOptions, command: Command) => {
+      const { outcome, reason, result } = options
+      if (result !== undefined && outcome !== "succeeded") command.error("opsgate: --result goes with --outcome succeeded only")
+      const more = { ...(options.evidence === undefined ? {} : { evidence: options.evidence }), ...(result === undefined ? {} : { result: verbs.readJson(result, "the result") }) }
+      return verbs.run(asked({ op: "reconcile", task: id, reason: reason ?? null, outcome, ...more }, options), placeOf(command))
+    })
+
+  asking(task.command("signal <task>"))
+    .description("send a run the word that it waits for; the payload is JSON")
+    .addArgument(new Argument("<name>", "what the run waits for").argParser(signalName))
+    .argument("[payload]", "JSON", "null")
+    .action((id: string, name: string, payload: string, options: AskOptions, command: Command) =>
+      verbs.run(asked({ op: "signal", task: id, reason: options.reason ?? null, name, payload: verbs.readJson(payload, "the payload") }, options), placeOf(command)))
+
+  asking(task.command("fork <task>"))
+    .description("begin a new task that takes over the steps before --step, and does the rest anew; needs --reason")
+    .addOption(new Option("--step <n>", "the first step that is done anew; steps count from 1").argParser(wholeNumber(1, 1_000_000)).makeOptionMandatory())
+    .option("--payload <json>", "instead of the payload of the task that is forked")
+    .action((id: string, options: AskOptions & { readonly step: number; readonly payload?: string }, command: Command) => {
+      const payload = options.payload === undefined ? {} : { payload: verbs.readJson(options.payload, "the payload") }
+      return verbs.run(asked({ op: "fork", task: id, reason: options.reason ?? null, step: options.step, ...payload }, options), placeOf(command))
+    })
 }
 
 /**

@@ -2,11 +2,11 @@
 import { Effect } from "effect"
 import { resolve } from "../../control/Commands.ts"
 import { opsSummary, opsText } from "../../control/OpsSummary.ts"
-import { detailOf, rowOf } from "../../control/Views.ts"
+import { detailOf, rowOf, stepOf } from "../../control/Views.ts"
 import { toLine } from "../../domain/TaskEvent.ts"
 import { EngineReader, type TaskFilter } from "../../engine/Engine.ts"
 import { exitCode } from "./ExitCode.ts"
-import { detailText, listText } from "./Output.ts"
+import { detailText, listText, stepsText } from "./Output.ts"
 import type { Print } from "./Program.ts"
 
 /** Once, or with `everyMs` again and again until the process is ended. */
@@ -22,14 +22,30 @@ export const showSummary = (print: Print, hours: number, check: boolean, everyMs
 const again = <A, E, R>(once: Effect.Effect<A, E, R>, everyMs: number | null): Effect.Effect<A, E, R> =>
   everyMs === null ? once : Effect.zipLeft(once, Effect.sleep(everyMs)).pipe(Effect.forever)
 
+/** The most children and forks that are shown, newest first. */
+const relativesMax = 100
+
 export const showTask = (print: Print, text: string) =>
   Effect.gen(function*() {
     const reader = yield* EngineReader
     const id = yield* resolve(text)
     const task = yield* reader.get(id)
     if (task === undefined) return exitCode.notFound
-    const detail = detailOf(task, yield* reader.attempts(id))
+    const detail = detailOf(task, {
+      steps: yield* reader.steps(id),
+      attempts: yield* reader.attempts(id),
+      children: yield* reader.list({ parent: id, limit: relativesMax }),
+      forks: yield* reader.list({ forkedFrom: id, limit: relativesMax })
+    })
     print.result(detail, () => detailText(detail))
+    return exitCode.ok
+  })
+
+export const showSteps = (print: Print, text: string) =>
+  Effect.gen(function*() {
+    const reader = yield* EngineReader
+    const rows = (yield* reader.steps(yield* resolve(text))).map(stepOf)
+    print.result(rows, () => stepsText(rows))
     return exitCode.ok
   })
 

@@ -18,13 +18,31 @@ CREATE TABLE task (
   available_at_ms  INTEGER NOT NULL,
   expires_at_ms    INTEGER,
   epoch            INTEGER,              -- of the lease; NULL without one
+  parent           TEXT,                 -- the task that waits for this one
+  forked_from      TEXT,
   spec             TEXT NOT NULL,        -- JSON of what was asked for; never changes
   progress         TEXT NOT NULL         -- JSON of where it stands
 ) STRICT;
 CREATE INDEX task_queued ON task (available_at_ms, id) WHERE state = 'QUEUED';
 CREATE INDEX task_expiry ON task (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
 CREATE INDEX task_leased ON task (epoch) WHERE epoch IS NOT NULL;
+CREATE INDEX task_parent ON task (parent) WHERE parent IS NOT NULL;
+CREATE INDEX task_forked ON task (forked_from) WHERE forked_from IS NOT NULL;
 CREATE INDEX task_short ON task (substr(id, -6));
+
+CREATE TABLE step (
+  task           TEXT NOT NULL,
+  number         INTEGER NOT NULL,
+  name           TEXT NOT NULL,
+  state          TEXT NOT NULL,
+  place          TEXT NOT NULL,          -- JSON of where it stands and what it is; changes only when it begins anew
+  result         TEXT,                   -- canonical JSON
+  code           TEXT,
+  error          TEXT,
+  started_at_ms  INTEGER NOT NULL,
+  ended_at_ms    INTEGER,
+  PRIMARY KEY (task, number)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE attempt (                   -- attempts that failed or were lost
   task           TEXT NOT NULL,

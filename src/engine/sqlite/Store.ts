@@ -7,10 +7,11 @@ import { type Counter, countersOf, noCounts, type Tally, talliesOf, tallyMinuteM
 import type { Decision, StoredAnswer } from "../../domain/Decision.ts"
 import type { Epoch } from "../../domain/Lease.ts"
 import type { Now } from "../../domain/Now.ts"
+import type { Step, StepChange } from "../../domain/Step.ts"
 import type { Task, TaskId } from "../../domain/Task.ts"
 import { chained, chainStart, type EventDraft, eventVersion } from "../../domain/TaskEvent.ts"
 import type { Instants } from "../Engine.ts"
-import { progressText, specText, taskOf, type TaskRow } from "./Rows.ts"
+import { placeText, progressText, specText, stepOf, type StepRow, taskOf, type TaskRow } from "./Rows.ts"
 import type { Transaction } from "./Writer.ts"
 
 interface Head {
@@ -21,6 +22,7 @@ interface Head {
 export interface Store extends Transaction {
   readonly now: () => Now
   readonly load: (id: TaskId) => Task | undefined
+  readonly steps: (id: TaskId) => ReadonlyArray<Step>
   readonly answer: (key: string) => StoredAnswer | undefined
   readonly claimable: (nowMs: number, limit: number) => ReadonlyArray<Task>
   readonly dueIds: (nowMs: number, limit: number) => ReadonlyArray<string>
@@ -33,8 +35,12 @@ export interface Store extends Transaction {
 }
 
 const prepare = (db: Database.Database) => ({
-  insertTask: db.prepare("INSERT INTO task (id, state, available_at_ms, expires_at_ms, epoch, spec, progress) VALUES (?, ?, ?, ?, ?, ?, ?)"),
+  insertTask: db.prepare("INSERT INTO task (id, state, available_at_ms, expires_at_ms, epoch, parent, forked_from, spec, progress) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
   updateTask: db.prepare("UPDATE task SET state = ?, available_at_ms = ?, expires_at_ms = ?, epoch = ?, progress = ? WHERE id = ?"),
+  putStep: db.prepare(
+    "INSERT OR REPLACE INTO step (task, number, name, state, place, result, code, error, started_at_ms, ended_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+  ),
+  endStep: db.prepare("UPDATE step SET state = ?, result = ?, code = ?, error = ?, ended_at_ms = ? WHERE task = ? AND number = ?"),
   insertEvent: db.prepare("INSERT INTO event (seq, v, at, type, task, trace, actor, payload, payload_sha256, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
   insertAttempt: db.prepare("INSERT OR REPLACE INTO attempt (task, number, generation, code, error, started_at_ms, ended_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)"),
   insertMessage: db.prepare("INSERT INTO outbox (topic, task, text, at) VALUES (?, ?, ?, ?)"),
@@ -44,6 +50,9 @@ const prepare = (db: Database.Database) => ({
   insertEpoch: db.prepare("INSERT INTO epoch (epoch, started_at_ms, lease_until_ms, lease_until_mono_ms) VALUES (?, ?, ?, ?)"),
   updateEpoch: db.prepare("UPDATE epoch SET lease_until_ms = ?, lease_until_mono_ms = ? WHERE epoch = ?"),
   task: db.prepare<[string], TaskRow>("SELECT id, spec, progress FROM task WHERE id = ?"),
+  steps: db.prepare<[string], StepRow>(
+    "SELECT task, number, name, state, place, result, code, error, started_at_ms, ended_at_ms FROM step WHERE task = ? ORDER BY number"
+  ),
   answer: db.prepare<[string], StoredAnswer>("SELECT key, op, fingerprint, channel, answer FROM idempotency WHERE key = ?"),
   claimable: db.prepare<[number, number], { id: string }>(
     "SELECT id FROM task WHERE state = 'QUEUED' AND available_at_ms <= ? ORDER BY available_at_ms, id LIMIT ?"
@@ -121,6 +130,16 @@ const makeMemory = (sql: Statements) => {
   }
 }
 
+const storeStep = (sql: Statements, change: StepChange): void => {
+  if (change._tag === "Put") {
+    const { code, endedAtMs, error, name, number, result, startedAtMs, state, task } = change.step
+    sql.putStep.run(task, number, name, state, placeText(change.step), result, code, error, startedAtMs, endedAtMs)
+  } else {
+    const { code, endedAtMs, error, number, result, state, task } = change
+    sql.endStep.run(state, result, code, error, endedAtMs, task, number)
+  }
+}
+
 export const make = (db: Database.Database, instants: Instants["Type"]): Store => {
   const sql = prepare(db)
   const deltas = makeDeltas(sql)
@@ -139,22 +158,18 @@ export const make = (db: Database.Database, instants: Instants["Type"]): Store =
   }
 
   const storeTask = (task: Task, before: Task | undefined) => {
-    const { availableAtMs, expiresAtMs, id, lease, state } = task
+    const { availableAtMs, expiresAtMs, forkedFrom, id, lease, parent, state } = task
     const leasedBy = lease?.epoch ?? null
-    if (before === undefined) sql.insertTask.run(id, state, availableAtMs, expiresAtMs, leasedBy, specText(task), progressText(task))
+    if (before === undefined) sql.insertTask.run(id, state, availableAtMs, expiresAtMs, leasedBy, parent?.task ?? null, forkedFrom?.task ?? null, specText(task), progressText(task))
     else sql.updateTask.run(state, availableAtMs, expiresAtMs, leasedBy, progressText(task), id)
     deltas.moved(before, task)
     memory.keep(task)
   }
 
   return {
-    now: () => ({
-      wallMs: instants.wallMs(),
-      monoMs: instants.monoMs(),
-      epoch: epoch?.epoch ?? 0,
-      leaseUntilMonoMs: epoch?.leaseUntilMonoMs ?? 0
-    }),
+    now: () => nowIn(instants, epoch),
     load: memory.load,
+    steps: (id) => sql.steps.all(id).map(stepOf),
     answer: (key) => sql.answer.get(key),
     claimable: (nowMs, limit) =>
       sql.claimable.all(nowMs, limit).flatMap(({ id }) => {
@@ -163,8 +178,9 @@ export const make = (db: Database.Database, instants: Instants["Type"]): Store =
       }),
     dueIds: (nowMs, limit) => sql.due.all(nowMs, limit).map(({ id }) => id),
     nextDue: () => ({ claimMs: sql.nextClaim.get()?.at ?? null, expiryMs: sql.nextExpiry.get()?.at ?? null }),
-    apply: ({ attempts, events, messages, remember, tasks }, before, atMs) => {
+    apply: ({ attempts, events, messages, remember, steps, tasks }, before, atMs) => {
       tasks.forEach((task) => storeTask(task, before.find((known) => known?.id === task.id)))
+      for (const change of steps) storeStep(sql, change)
       for (const { code, endedAtMs, error, generation, number, startedAtMs, task } of attempts) {
         sql.insertAttempt.run(task, number, generation, code, error, startedAtMs, endedAtMs)
       }
@@ -194,6 +210,13 @@ export const make = (db: Database.Database, instants: Instants["Type"]): Store =
     }
   }
 }
+
+const nowIn = (instants: Instants["Type"], epoch: Epoch | null): Now => ({
+  wallMs: instants.wallMs(),
+  monoMs: instants.monoMs(),
+  epoch: epoch?.epoch ?? 0,
+  leaseUntilMonoMs: epoch?.leaseUntilMonoMs ?? 0
+})
 
 const currentEpoch = (sql: Statements): Epoch | null => {
   const row = sql.epoch.get()

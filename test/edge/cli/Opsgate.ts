@@ -48,7 +48,7 @@ export interface Stored {
   readonly unknown: { readonly code: string } | null
   readonly cancel: unknown
   readonly failure: { readonly code: string; readonly error: string } | null
-  readonly intent: { readonly supervisor: { readonly pid: number } } | null
+  readonly intents: ReadonlyArray<{ readonly supervisor: { readonly pid: number } | null }>
 }
 
 export interface StoredEvent {

@@ -16,8 +16,8 @@ const underWay = async (home: Home, kind = "danger") => {
   const server = await home.serve()
   const id = await home.submit(kind)
   await until("the command", () => ledger(home).length > 0)
-  const { intent } = await home.untilTask(id, (task) => task.intent !== null)
-  return { server, id, supervisor: intent?.supervisor.pid ?? 0 }
+  const { intents } = await home.untilTask(id, (task) => task.intents.length > 0)
+  return { server, id, supervisor: intents[0]?.supervisor?.pid ?? 0 }
 }
 
 const kill = (pid: number): void => void process.kill(pid, "SIGKILL")

@@ -18,7 +18,7 @@ const paths: Readonly<Record<string, ReadonlyArray<ReturnType<typeof event>>>> =
   EXPIRED: [requested("t1"), move("REQUESTED", "EXPIRED", "expire")]
 }
 
-const triggers = ["submit", "release", "resume", "claim", "settle", "retry", "lease_lost", "hand_back", "cancel", "reject", "expire", "recover", "reconcile", "void"]
+const triggers = ["submit", "fork", "child", "release", "resume", "claim", "settle", "retry", "lease_lost", "hand_back", "suspend", "cancel", "reject", "expire", "recover", "reconcile", "void"]
 
 describe("legalTransitions", () => {
   it("allows exactly the table of product.md, of all states and triggers", () => {
@@ -32,7 +32,7 @@ describe("legalTransitions", () => {
       }
     }
     expect(legal).toEqual([
-      "(new) > REQUESTED: submit",
+      "(new) > REQUESTED: submit fork child",
       "REQUESTED > APPROVED: release",
       "REQUESTED > CANCELED: cancel reject",
       "REQUESTED > EXPIRED: expire",
@@ -44,7 +44,7 @@ describe("legalTransitions", () => {
       "QUEUED > RUNNING: claim",
       "QUEUED > CANCELED: cancel",
       "QUEUED > EXPIRED: expire",
-      "RUNNING > QUEUED: retry lease_lost hand_back reconcile",
+      "RUNNING > QUEUED: retry lease_lost hand_back suspend reconcile",
       "RUNNING > SUCCEEDED: settle",
       "RUNNING > FAILED: settle lease_lost reconcile",
       "RUNNING > CANCELED: cancel",

@@ -147,7 +147,7 @@ describe("judge", () => {
       ["tasks-end-right FAIL", "no-duplicate-heavy FAIL", "effects-permitted FAIL"]
     ],
     ["an effect after its lease", planted({ effects: effects.map((one) => (one.task === "restart-2" ? { ...one, mono_ms: 99_999 } : one)) }), ["effects-permitted FAIL"]],
-    ["a generation granted twice", edited("restart-2", "task.running", { generation: 0 }), ["single-owner FAIL", "writes-fenced FAIL"]],
+    ["a generation granted twice", edited("restart-2", "task.running", { generation: 0 }), ["single-owner FAIL", "writes-fenced FAIL", "summaries-agree FAIL"]],
     ["two processes at once", planted({ effects: effects.toSpliced(3, 0, started("restart-2", 1, { pid: 9 })) }), ["no-duplicate-heavy FAIL", "effects-permitted FAIL", "single-owner FAIL"]],
     ["a late write that counted", edited("restart-2", "task.succeeded", { generation: 0 }), ["writes-fenced FAIL"]],
     [

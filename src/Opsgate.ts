@@ -1,0 +1,235 @@
+/**
+ * Opsgate inside another program: the engine on its file, the runtime with tasks in code, and a client to ask for them. `layer` is for
+ * programs in Effect, `open` for all others.
+ */
+import { dirname, join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import { Context, Deferred, Duration, Effect, type Either, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Random, Schema } from "effect"
+import { type CommandFailed, handle, submission } from "./control/Commands.ts"
+import { Kinds } from "./control/Kinds.ts"
+import type { Ask } from "./domain/Command.ts"
+import type { Answer } from "./domain/Decision.ts"
+import { KindUnknown, PayloadRefused } from "./domain/Kind.ts"
+import { type Refusal, TaskNotFound } from "./domain/Refusal.ts"
+import type { Step } from "./domain/Step.ts"
+import { type Attempt, type Task, TaskId } from "./domain/Task.ts"
+import { type Change, Engine, EngineReader, type EngineUnavailable, Flush, Instants, type TaskFilter } from "./engine/Engine.ts"
+import * as Live from "./engine/Live.ts"
+import * as SqliteEngine from "./engine/SqliteEngine.ts"
+import { orUnavailable } from "./engine/sqlite/SqliteError.ts"
+import { drawStreamId, makeFolder } from "./Layers.ts"
+import * as Exec from "./runtime/Exec.ts"
+import * as Endings from "./runtime/Endings.ts"
+import * as AlarmsLive from "./runtime/Alarms.ts"
+import { type Handler, Handlers } from "./runtime/Handler.ts"
+import * as Runs from "./runtime/Runs.ts"
+import * as Runtime from "./runtime/Runtime.ts"
+import type { AnyTask, TaskDefinition } from "./runtime/TaskDefinition.ts"
+import { wordsOf } from "./runtime/workflow/StepFailed.ts"
+import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
+
+export interface Options<R = never> {
+  /** The database file; its folder is made. */
+  readonly file: string
+  readonly tasks: ReadonlyArray<AnyTask<R>>
+  /** Runs at once. Default 8. */
+  readonly workers?: number
+  /** How long a stopped process keeps its runs. Default 15 s. */
+  readonly lease?: Duration.DurationInput
+  /** How long running work may take to end when the program stops. Default 30 s. */
+  readonly stopGrace?: Duration.DurationInput
+  /** The bundled supervisor program of `ctx.exec`, if it is not beside this one. */
+  readonly supervisor?: string
+  /** In whose name this program asks. Default `code:<name of the process>`. */
+  readonly actor?: string
+}
+
+/** A task that ended otherwise than well. */
+export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", {
+  task: Schema.String,
+  kind: Schema.String,
+  state: Schema.String,
+  code: Schema.NullOr(Schema.String),
+  error: Schema.NullOr(Schema.String)
+}) {
+  override get message() {
+    return `${this.kind} ${this.task} ended ${this.state}${this.error === null ? "" : `: ${this.error}`}`
+  }
+}
+
+export interface SubmitOptions {
+  /** Idempotency key: the same key and payload give the same task, another payload is refused. */
+  readonly key?: string
+}
+
+export type Rejected = CommandFailed
+
+interface Client {
+  /** Asks for a task. The answer comes when it is stored. */
+  readonly submit: <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, options?: SubmitOptions) => Effect.Effect<Answer, Rejected | Refused>
+  /** Asks for many at once, each for itself: answers in their order. */
+  readonly submitAll: <P, A, R>(
+    task: TaskDefinition<P, A, R>,
+    all: ReadonlyArray<{ readonly payload: P } & SubmitOptions>
+  ) => Effect.Effect<ReadonlyArray<Either.Either<Answer, Refusal | EngineUnavailable>>, Rejected | Refused>
+  /** Waits until the task has ended. */
+  readonly ended: (id: string) => Effect.Effect<Task, TaskNotFound | EngineUnavailable>
+  /** Waits for the result of a task; fails with `TaskEnded` when it ended otherwise. */
+  readonly result: <P, A, R>(task: TaskDefinition<P, A, R>, id: string) => Effect.Effect<A, TaskEnded | TaskNotFound | EngineUnavailable | Refused>
+  /** Any command of an operator: cancel, kill, resume, approve, reject, recover, reconcile, fork, signal. */
+  readonly command: (ask: Ask, options?: SubmitOptions) => Effect.Effect<Answer, Rejected>
+  readonly get: (id: string) => Effect.Effect<Task, TaskNotFound | EngineUnavailable>
+  readonly steps: (id: string) => Effect.Effect<ReadonlyArray<Step>, EngineUnavailable>
+  readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<Attempt>, EngineUnavailable>
+  readonly list: (filter: TaskFilter) => Effect.Effect<ReadonlyArray<Task>, EngineUnavailable>
+}
+
+/** A payload or a result does not fit the schema of its kind. Nothing was stored. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", { kind: Schema.String, reason: Schema.String }) {
+  override get message() {
+    return `${this.kind}: ${this.reason}`
+  }
+}
+
+export class Opsgate extends Context.Tag("opsgate/Opsgate")<Opsgate, Client>() {}
+
+const kindsOf = (tasks: ReadonlyArray<AnyTask<unknown>>): Kinds["Type"] => {
+  const known = new Map(tasks.map((task) => [task.kind.name, task]))
+  if (known.size < tasks.length) throw new Error("two tasks have the same name")
+  return Kinds.of({
+    get: (name) => known.get(name)?.kind,
+    check: (name, payload) => {
+      const task = known.get(name)
+      if (task === undefined) return new KindUnknown({ kind: name, known: [...known.keys()] })
+      const issue = task.issueOf(payload)
+      return issue === null ? Effect.succeed(task.kind) : new PayloadRefused({ kind: name, issue })
+    }
+  })
+}
+
+/** The supervisor is bundled beside the program that starts it. */
+const supervisorBeside = fileURLToPath(new URL("./supervisor.js", import.meta.url))
+
+const handlersOf = <R>(options: Options<R>) =>
+  Layer.effect(
+    Handlers,
+    Effect.gen(function*() {
+      const context = yield* Effect.context<R>()
+      const engine = yield* Engine
+      const flush = yield* Flush
+      const { check } = yield* Kinds
+      const alarms = yield* AlarmsLive.Alarms
+      const { wallMs } = yield* Instants
+      const exec = yield* Exec.Exec
+      const services = { engine, flush, alarms, exec, chance: Random.next, wallMs, kindOf: check, filesDir: join(dirname(resolve(options.file)), "runs") }
+      const provided = (task: AnyTask<R>): AnyTask => ({ ...task, run: (payload, around) => Effect.provide(task.run(payload, around), context) })
+      return new Map<string, Handler>(options.tasks.map((task) => [task.kind.name, WorkflowHandler.make(services, provided(task))]))
+    })
+  ).pipe(Layer.provide(Layer.merge(AlarmsLive.layer, Exec.layer({ supervisorPath: options.supervisor ?? supervisorBeside }))))
+
+const actorByDefault = "code:opsgate"
+
+const client = (actor: string) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const reader = yield* EngineReader
+    const kinds = yield* Kinds
+    const { wallMs } = yield* Instants
+    const ended = yield* Endings.make
+    const context = yield* Effect.context<Engine | EngineReader | Kinds | Instants>()
+    const given = <A, E>(effect: Effect.Effect<A, E, Engine | EngineReader | Kinds | Instants>): Effect.Effect<A, E> => Effect.provide(effect, context)
+    const isId = Schema.is(TaskId)
+    const idOf = (id: string): Effect.Effect<TaskId, TaskNotFound> => (isId(id) ? Effect.succeed(id) : new TaskNotFound({ task: JSON.stringify(id.slice(0, 40)) }))
+    const encoded = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P) => Effect.mapError(task.encode(payload), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
+    const changeFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, key: string | undefined): Effect.Effect<Change<Answer>, Refused | KindUnknown> =>
+      kinds.get(task.name) === task.kind
+        ? Effect.flatMap(encoded(task, payload), (json) => submission({ kind: task.kind, payload: json, actor, channel: "code", key: key ?? null }, wallMs()))
+        : new KindUnknown({ kind: task.name, known: [] })
+
+    return Opsgate.of({
+      submit: (task, payload, { key } = {}) => Effect.flatMap(changeFor(task, payload, key), engine.commit),
+      submitAll: (task, all) => Effect.flatMap(Effect.forEach(all, ({ key, payload }) => changeFor(task, payload, key)), engine.commitAll),
+      ended: (id) => Effect.flatMap(idOf(id), ended),
+      result: (task, id) =>
+        Effect.flatMap(Effect.flatMap(idOf(id), ended), ({ failure, result, state }): Effect.Effect<Effect.Effect.Success<ReturnType<typeof task.decodeResult>>, Refused | TaskEnded> =>
+          state === "SUCCEEDED"
+            ? Effect.mapError(task.decodeResult(result === null ? null : JSON.parse(result)), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
+            : new TaskEnded({ task: id, kind: task.name, state, code: failure?.code ?? null, error: failure?.error ?? null })),
+      command: (ask, { key } = {}) => given(handle({ ask, actor, channel: "code", key: key ?? null })),
+      get: (id) => Effect.flatMap(Effect.flatMap(idOf(id), reader.get), (task) => (task === undefined ? Effect.fail(new TaskNotFound({ task: id })) : Effect.succeed(task))),
+      steps: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.steps(known))),
+      attempts: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.attempts(known))),
+      list: reader.list
+    })
+  })
+
+const engineOn = (file: string) =>
+  Layer.unwrapEffect(
+    Effect.gen(function*() {
+      yield* orUnavailable("make the folder", () => makeFolder(dirname(resolve(file))))
+      return SqliteEngine.layer({ file: resolve(file), streamId: yield* drawStreamId })
+    })
+  ).pipe(Layer.provideMerge(Live.layer))
+
+/** Runs the tasks while the scope is open; at its end running work may finish, then the rest is given back. */
+const running = <R>({ lease = "15 seconds", stopGrace = "30 seconds", workers = 8 }: Options<R>) =>
+  Effect.gen(function*() {
+    const stop = yield* Deferred.make<void>()
+    const ready = yield* Deferred.make<void>()
+    const options = { slots: workers, leaseMs: Duration.toMillis(lease), stopGraceMs: Duration.toMillis(stopGrace), name: `${process.pid}`, pid: process.pid }
+    const fiber = yield* Effect.forkScoped(Runtime.run(options, stop, ready))
+    yield* Effect.addFinalizer(() => Effect.zipRight(Deferred.succeed(stop, undefined), Fiber.await(fiber)))
+    // A runtime that cannot begin says why, and nobody waits for it for ever.
+    yield* Effect.raceFirst(Deferred.await(ready), Fiber.join(fiber))
+  })
+
+/**
+ * The engine, the runtime and the client. Fails with `InstanceLocked` when another process writes the file, with `DatabaseRefused`
+ * when it is not ours, with `EngineUnavailable` otherwise.
+ */
+export const layer = <R = never>(options: Options<R>) => {
+  const actor = options.actor ?? actorByDefault
+  const base = Layer.mergeAll(Layer.succeed(Kinds, kindsOf(options.tasks)), Runs.layer).pipe(Layer.provideMerge(engineOn(options.file)))
+  const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(handlersOf(options)))
+  return Layer.scoped(Opsgate, client(actor)).pipe(Layer.provideMerge(working), Layer.provide(base))
+}
+
+/** The client for programs that do not use Effect: the same members, as promises. */
+export interface AsyncClient {
+  readonly submit: <P, A>(task: TaskDefinition<P, A>, payload: P, options?: SubmitOptions) => Promise<Answer>
+  readonly submitAll: <P, A>(task: TaskDefinition<P, A>, all: ReadonlyArray<{ readonly payload: P } & SubmitOptions>) => Promise<ReadonlyArray<Either.Either<Answer, Refusal | EngineUnavailable>>>
+  readonly result: <P, A>(task: TaskDefinition<P, A>, id: string) => Promise<A>
+  readonly ended: (id: string) => Promise<Task>
+  readonly command: (ask: Ask, options?: SubmitOptions) => Promise<Answer>
+  readonly get: (id: string) => Promise<Task>
+  readonly steps: (id: string) => Promise<ReadonlyArray<Step>>
+  readonly attempts: (id: string) => Promise<ReadonlyArray<Attempt>>
+  readonly list: (filter: TaskFilter) => Promise<ReadonlyArray<Task>>
+  /** Lets running work end, gives back the rest, closes the file. */
+  readonly close: () => Promise<void>
+}
+
+// Standard output belongs to the program.
+const warnings = Layer.merge(
+  Logger.replace(Logger.defaultLogger, Logger.logfmtLogger.pipe(Logger.map((line) => void process.stderr.write(`${line}\n`)))),
+  Logger.minimumLogLevel(LogLevel.Warning)
+)
+
+/** Opens Opsgate in a program that does not use Effect. Rejects as `layer` fails. */
+export const open = async (options: Options): Promise<AsyncClient> => {
+  const runtime = ManagedRuntime.make(Layer.provide(layer(options), warnings))
+  const opsgate = await runtime.runPromise(Opsgate)
+  const promise = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => runtime.runPromise(effect)
+  return {
+    submit: (task, payload, submitOptions) => promise(opsgate.submit(task, payload, submitOptions)),
+    submitAll: (task, all) => promise(opsgate.submitAll(task, all)),
+    result: (task, id) => promise(opsgate.result(task, id)),
+    ended: (id) => promise(opsgate.ended(id)),
+    command: (ask, commandOptions) => promise(opsgate.command(ask, commandOptions)),
+    get: (id) => promise(opsgate.get(id)),
+    steps: (id) => promise(opsgate.steps(id)),
+    attempts: (id) => promise(opsgate.attempts(id)),
+    list: (filter) => promise(opsgate.list(filter)),
+    close: () => runtime.dispose()
+  }
+}

@@ -1,0 +1,72 @@
+/** Waiting for the end of tasks: one listener for all who wait. */
+import { Deferred, Effect, Exit, FiberId, Queue, Schedule, Stream } from "effect"
+import { TaskNotFound } from "../domain/Refusal.ts"
+import type { Task, TaskId } from "../domain/Task.ts"
+import { isTerminal } from "../domain/TaskState.ts"
+import { Engine, EngineReader, type EngineUnavailable } from "../engine/Engine.ts"
+
+type Ended = Deferred.Deferred<Task, TaskNotFound | EngineUnavailable>
+
+interface Waiting {
+  readonly deferred: Ended
+  /** Whether the file was asked since somebody waits. Until then the task may have ended before. */
+  looked: boolean
+}
+
+/** Most tasks end soon after somebody began to wait: the file is asked only about those that did not. */
+const lookAfter = "50 millis"
+/** Tasks that ended lately are remembered, for who asks a moment too late. */
+const rememberedMax = 1024
+/** How often the file is asked about all, in case the word was lost in a flood. */
+const lookEvery = "2 seconds"
+
+/** Answers the function that waits for the end of a task. Its fiber lives in the scope of the caller. */
+export const make = Effect.gen(function*() {
+  const engine = yield* Engine
+  const reader = yield* EngineReader
+  const waiting = new Map<TaskId, Waiting>()
+  const look = yield* Queue.sliding<void>(1)
+
+  const done = (id: TaskId, exit: Exit.Exit<Task, TaskNotFound | EngineUnavailable>) => {
+    const one = waiting.get(id)
+    waiting.delete(id)
+    if (one !== undefined) Deferred.unsafeDone(one.deferred, exit)
+  }
+  const lately = new Map<TaskId, Task>()
+  const tell = (task: Task) => {
+    if (!isTerminal[task.state]) return void lately.delete(task.id)
+    if (waiting.has(task.id)) return done(task.id, Exit.succeed(task))
+    lately.set(task.id, task)
+    const { value: oldest } = lately.size > rememberedMax ? lately.keys().next() : { value: undefined }
+    if (oldest !== undefined) lately.delete(oldest)
+  }
+  const lookAt = (id: TaskId, one: Waiting) =>
+    Effect.matchEffect(reader.get(id), {
+      onFailure: (error) => Effect.sync(() => done(id, Exit.fail(error))),
+      onSuccess: (task) =>
+        Effect.sync(() => {
+          one.looked = true
+          if (task === undefined) done(id, Exit.fail(new TaskNotFound({ task: id })))
+          else tell(task)
+        })
+    })
+  const lookAtAll = (which: (one: Waiting) => boolean) =>
+    Effect.suspend(() => Effect.forEach([...waiting].filter(([, one]) => which(one)), ([id, one]) => lookAt(id, one), { discard: true }))
+
+  const changes = yield* engine.watch
+  yield* Effect.forkScoped(Stream.runForEach(Stream.fromQueue(changes), (tasks) => Effect.sync(() => tasks.forEach(tell))))
+  yield* Effect.forkScoped(Effect.forever(Queue.take(look).pipe(Effect.zipRight(Effect.sleep(lookAfter)), Effect.zipRight(lookAtAll(({ looked }) => !looked)))))
+  yield* Effect.forkScoped(Effect.repeat(lookAtAll(() => true), Schedule.spaced(lookEvery)))
+
+  return (id: TaskId): Effect.Effect<Task, TaskNotFound | EngineUnavailable> =>
+    Effect.suspend(() => {
+      const ended = lately.get(id)
+      if (ended !== undefined) return Effect.succeed(ended)
+      const known = waiting.get(id)
+      if (known !== undefined) return Deferred.await(known.deferred)
+      const deferred: Ended = Deferred.unsafeMake(FiberId.none)
+      waiting.set(id, { deferred, looked: false })
+      look.unsafeOffer(undefined)
+      return Deferred.await(deferred)
+    })
+})

@@ -1,0 +1,146 @@
+/**
+ * Tasks in code: a kind with its payload schema, its limits, and the function that does the work. What stands here is what the
+ * rules see; what the function may do is in `workflow/Context.ts`.
+ */
+import { Duration, Effect, Schema } from "effect"
+import type { Json } from "../domain/Canonical.ts"
+import { effectOf, type Kind, kindVersion } from "../domain/Kind.ts"
+import type { TaskClass } from "../domain/Task.ts"
+import type { AsyncContext, ChildKind, Context } from "./workflow/Context.ts"
+import { rootScope } from "./workflow/Journal.ts"
+import { contextOf, type Surroundings } from "./workflow/Operations.ts"
+import { asyncContextOf, awaited } from "./workflow/Promises.ts"
+import { type Codec, encodedJson, issueOf, schemaCodec } from "./workflow/Values.ts"
+
+export interface TaskOptions<P, A, PI = P, AI = A> {
+  readonly payload: Schema.Schema<P, PI>
+  /** How the result is kept. Without it the result has to be plain JSON. */
+  readonly result?: Schema.Schema<A, AI>
+  /** An approval holds for one version. Change it when what the task does changes. Default "1". */
+  readonly version?: string
+  /** Default `light`. Heavy tasks need approval unless told otherwise, and have one attempt unless told otherwise. */
+  readonly class?: TaskClass
+  readonly risk?: string
+  readonly approval?: "required" | "none"
+  /** Whether the requester may approve his own task. Default false. */
+  readonly selfApproval?: boolean
+  readonly timeouts?: {
+    /** One attempt, without the time in which it is parked. Default 1 hour. */
+    readonly startToClose?: Duration.DurationInput
+    readonly scheduleToStart?: Duration.DurationInput
+    readonly scheduleToClose?: Duration.DurationInput
+    /** How long people may take to approve. Default 24 hours. */
+    readonly approval?: Duration.DurationInput
+  }
+  readonly retry?: {
+    /** Attempts in all. Default 3 for light, 1 for heavy tasks. */
+    readonly attempts?: number
+    readonly base?: Duration.DurationInput
+    readonly cap?: Duration.DurationInput
+  }
+}
+
+/** A task as the runtime runs it, whatever its types. */
+export interface AnyTask<R = never> {
+  readonly kind: Kind
+  /** Why a payload does not fit, or null. */
+  readonly issueOf: (payload: Json) => string | null
+  /** Runs the function; answers its result as it is kept. Fails with a text when payload or result do not fit. */
+  readonly run: (payload: Json, around: Surroundings) => Effect.Effect<Json, unknown, R>
+}
+
+/** A kind of task that can be asked for and run. */
+export interface TaskDefinition<P, A, R = never> extends AnyTask<R>, ChildKind<P, A> {}
+
+/** What was kept or sent does not fit the schema of the kind. Another attempt cannot do better. */
+export class Misfit extends Schema.TaggedError<Misfit>()("Misfit", { what: Schema.Literal("payload", "result"), issue: Schema.String }) {
+  override get message() {
+    return `its ${this.what} does not fit: ${this.issue}`
+  }
+}
+
+const millis = (duration: Duration.DurationInput | undefined): number | null => (duration === undefined ? null : Math.ceil(Duration.toMillis(duration)))
+const hourMs = 3_600_000
+const kindName = /^[a-z0-9][a-z0-9._-]{0,63}$/
+
+const kindOf = <P, A, PI, AI>(name: string, options: TaskOptions<P, A, PI, AI>): Kind => {
+  if (!kindName.test(name)) throw new Error(`a kind is named by 1 to 64 small letters, digits and . _ -; this name does not fit: ${JSON.stringify(name).slice(0, 120)}`)
+  const { approval, class: taskClass = "light", retry, risk = "none", selfApproval = false, timeouts, version = "1" } = options
+  const limits = {
+    startToCloseMs: millis(timeouts?.startToClose) ?? hourMs,
+    scheduleToStartMs: millis(timeouts?.scheduleToStart),
+    scheduleToCloseMs: millis(timeouts?.scheduleToClose),
+    approvalTtlMs: millis(timeouts?.approval) ?? 24 * hourMs
+  }
+  const attemptsMax = retry?.attempts ?? (taskClass === "heavy" ? 1 : 3)
+  if (!Number.isSafeInteger(attemptsMax) || attemptsMax < 1) throw new Error(`${name}: attempts count from 1, not ${attemptsMax}`)
+  return {
+    name,
+    version: kindVersion({ name, version, class: taskClass, risk }),
+    class: taskClass,
+    risk,
+    effect: effectOf[taskClass],
+    needsApproval: (approval ?? (taskClass === "heavy" ? "required" : "none")) === "required",
+    selfApproval,
+    limits,
+    retry: { attemptsMax, baseMs: millis(retry?.base) ?? 1000, capMs: millis(retry?.cap) ?? 60_000 }
+  }
+}
+
+const codecs = <P, A, PI, AI>(options: TaskOptions<P, A, PI, AI>) => {
+  const payload: Codec<P> = schemaCodec(options.payload)
+  const result: Codec<A> | null = options.result === undefined ? null : schemaCodec(options.result)
+  return { payload, result }
+}
+
+const definition = <P, A, R, PI, AI>(
+  name: string,
+  options: TaskOptions<P, A, PI, AI>,
+  body: (payload: P, around: Surroundings) => Effect.Effect<A, unknown, R>
+): TaskDefinition<P, A, R> => {
+  const { payload, result } = codecs(options)
+  const isPayload = Schema.decodeUnknownEither(options.payload, { onExcessProperty: "error" })
+  return {
+    name,
+    kind: kindOf(name, options),
+    issueOf: (json) => {
+      const decoded = isPayload(json)
+      return decoded._tag === "Right" ? null : issueOf(decoded.left)
+    },
+    run: (json, around) =>
+      payload.decode(json).pipe(
+        Effect.mapError((issue) => new Misfit({ what: "payload", issue })),
+        Effect.flatMap((decoded) => body(decoded, around)),
+        Effect.flatMap((value) =>
+          Effect.mapError(result === null ? encodedJson(value) : result.encode(value), (issue) => new Misfit({ what: "result", issue }))
+        )
+      ),
+    encode: (value) => Effect.mapError(payload.encode(value), (issue) => new Misfit({ what: "payload", issue })),
+    decodeResult: (json) => result === null ? plainResult<A>(json) : Effect.mapError(result.decode(json), (issue) => new Misfit({ what: "result", issue }))
+  }
+}
+
+// Plain JSON is what the function returned.
+const plainResult = <A>(json: Json): Effect.Effect<A> =>
+  Effect.sync(() => {
+    const box: { readonly value: A } = JSON.parse(JSON.stringify({ value: json }))
+    return box.value
+  })
+
+/**
+ * Defines a task by an Effect. A failure of it is a failed attempt, `TaskFailed` a final one. Throws when the name or the options
+ * make no sense.
+ */
+export const define = <P, PI, A, E = never, R = never, AI = unknown>(
+  name: string,
+  options: TaskOptions<P, A, PI, AI>,
+  body: (ctx: Context<P>) => Effect.Effect<A, E, R>
+): TaskDefinition<P, A, R> => definition(name, options, (payload, around) => body(contextOf(around, rootScope(), payload)))
+
+/** Defines a task by an async function. A rejection is a failed attempt, one with `TaskFailed` a final one. */
+export const defineAsync = <P, PI, A, AI = unknown>(
+  name: string,
+  options: TaskOptions<P, A, PI, AI>,
+  body: (ctx: AsyncContext<P>) => Promise<A>
+): TaskDefinition<P, A> =>
+  definition(name, options, (payload, around) => Effect.flatMap(asyncContextOf(around, rootScope(), payload), (ctx) => awaited(() => body(ctx))))

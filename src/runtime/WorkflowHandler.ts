@@ -1,0 +1,178 @@
+/** Work that is code: runs the function of a task until it ends, is parked, or is stopped, and says which. */
+import { join } from "node:path"
+import { Cause, Effect, Exit, Fiber, Option } from "effect"
+import type { Json } from "../domain/Canonical.ts"
+import { suspend } from "../domain/Checkpoint.ts"
+import type { Outcome } from "../domain/Execution.ts"
+import { onTask } from "../domain/OnTask.ts"
+import { storedError } from "../domain/Redaction.ts"
+import { type Task, TaskId } from "../domain/Task.ts"
+import { timeoutCode } from "../domain/Timeout.ts"
+import type { Engine, Flush } from "../engine/Engine.ts"
+import type { Alarms } from "./Alarms.ts"
+import type { Exec } from "./Exec.ts"
+import type { Handler, Run as Claimed } from "./Handler.ts"
+import { patiently } from "./Patience.ts"
+import type { AnyTask } from "./TaskDefinition.ts"
+import * as Journal from "./workflow/Journal.ts"
+import type { Surroundings } from "./workflow/Operations.ts"
+import * as LazyAbort from "./workflow/LazyAbort.ts"
+import * as Run from "./workflow/Run.ts"
+import { codeOf, isFinal, isStepFailed, wordsOf } from "./workflow/StepFailed.ts"
+import { undoAll } from "./workflow/Undo.ts"
+import type { KindOf } from "./workflow/Waiting.ts"
+
+export interface Services {
+  readonly engine: Engine["Type"]
+  readonly flush: Flush["Type"]
+  readonly alarms: Alarms["Type"]
+  readonly exec: Exec["Type"]
+  /** Uniform in [0, 1). */
+  readonly chance: Effect.Effect<number>
+  readonly wallMs: () => number
+  readonly kindOf: KindOf
+  /** Where the files of tasks are kept. */
+  readonly filesDir: string
+}
+
+const failed = (thrown: unknown, fallback: string): Outcome => {
+  const code = isStepFailed(thrown) ? thrown.code ?? "step_failed" : codeOf(thrown, fallback)
+  const error = storedError(wordsOf(thrown))
+  return isFinal(thrown) ? { _tag: "Failed", code, error, final: true } : { _tag: "Failed", code, error }
+}
+
+/** A step that the code did not wait for, or has interrupted. Whether a dangerous one happened is not known, however the code went on. */
+const floating = (run: Run.Run): Outcome | null => {
+  const open = run.inFlight()
+  const one = open.find(({ effect }) => effect === "dangerous") ?? open[0]
+  if (one === undefined) return null
+  const error = `the function ended while step ${one.number} ${JSON.stringify(one.name)} was in its middle; await every step, and interrupt none`
+  return one.effect === "dangerous" ? { _tag: "Unknown", code: "step_not_awaited", error } : { _tag: "Failed", code: "step_not_awaited", error, final: true }
+}
+
+/** The function returned. What it did not ask for makes its result worthless. */
+const returned = (journal: Journal.Journal, result: Json): Outcome => {
+  const [missing] = journal.unvisited()
+  if (missing === undefined) return { _tag: "Succeeded", result }
+  const error = `step ${missing.number} ${JSON.stringify(missing.name)} was recorded when this run began, and the code did not ask for it this time. Restore the code and recover the task, or fork it at ${missing.number}`
+  return { _tag: "Failed", code: "replay_mismatch", error, final: true }
+}
+
+const isChild = (wait: string): boolean => wait.startsWith("child:")
+const parsed = (task: Task): Json => JSON.parse(task.payload)
+
+const park = (around: Surroundings): Effect.Effect<null> => {
+  const { run } = around
+  const wait = run.waits()
+  const children = wait.waits.filter(isChild).map((text) => TaskId.make(text.slice("child:".length)))
+  const steps = run.takePending()
+  const change = onTask(run.task.id, (task, now, { related }) => suspend(task, run.held, wait, children.length === 0 ? [] : related, steps, now))
+  // Somebody else has the task by now, or the process stops: what was to be stored is found out again by the next run.
+  return Effect.catchAll(patiently(around.engine.commit(children.length === 0 ? change : { ...change, related: () => children })), (error) =>
+    Effect.as(Effect.logInfo("a run was not parked", { task: run.task.id, reason: error.message }), null))
+}
+
+const stopped = (around: Surroundings, stop: Run.Stop): Effect.Effect<Outcome | null> => {
+  switch (stop._tag) {
+    case "LeaseLost":
+      return Effect.succeed(null)
+    case "Unknown":
+      return Effect.succeed({ _tag: "Unknown", code: stop.code, error: storedError(stop.error) })
+    case "TimedOut":
+      return Effect.succeed({ _tag: "Failed", code: timeoutCode.startToClose, error: storedError(stop.error) })
+    case "Mismatch":
+      return Effect.succeed({ _tag: "Failed", code: stop.code, error: storedError(stop.error), final: true })
+    case "Suspended":
+      return park(around)
+    case "Asked":
+      return stop.compensate ? compensated(around) : Effect.succeed({ _tag: "Stopped", compensated: false })
+  }
+}
+
+// The operations refuse to go on in a run that has stopped, so undoing is a run of its own, over the same lease.
+const compensated = (around: Surroundings): Effect.Effect<Outcome | null> => {
+  const { run } = around
+  const undoing = Run.make({ ...run.task, cancel: null }, run.held, () => undefined)
+  undoing.undos.push(...run.undos)
+  const askedAtMs = run.asked()?.atMs ?? around.wallMs()
+  return Effect.fork(Effect.interruptible(undoAll({ ...around, run: undoing }, askedAtMs))).pipe(
+    Effect.tap((fiber) => Effect.sync(() => undoing.start(fiber))),
+    Effect.flatMap(Fiber.await),
+    Effect.map((exit): Outcome | null => {
+      undoing.takePending().forEach(run.later)
+      if (undoing.stopped()?._tag === "LeaseLost") return null
+      return Exit.isSuccess(exit) ? { _tag: "Stopped", compensated: true } : failed(Cause.squash(exit.cause), "undo_failed")
+    })
+  )
+}
+
+const deadline = ({ alarms }: Services, run: Run.Run): () => void => {
+  const ms = run.task.limits.startToCloseMs
+  return alarms.after(ms, () => {
+    const open = run.inFlight().map(({ name, number }) => `step ${number} ${JSON.stringify(name)}`)
+    const where = open.length === 0 ? "it was in no step: does it await something that never ends?" : `it was in ${open.join(", ")}`
+    run.abort(timeoutCode.startToClose, { _tag: "TimedOut", error: `it did not end within ${ms} ms; ${where}` })
+  })
+}
+
+/** The handler of a task in code, for which `services` and the context of its own requirements are there. */
+export const make = (services: Services, task: AnyTask): Handler => {
+  const surroundings = ({ held, steps, task: claimed }: Claimed): Surroundings & { readonly abort: () => void } => {
+    const run = Run.make(claimed, held, services.flush.soon)
+    const controller = LazyAbort.make()
+    const { chance, engine, exec, filesDir, kindOf, wallMs } = services
+    return {
+      run,
+      journal: Journal.make(steps),
+      engine,
+      chance,
+      wallMs,
+      kindOf,
+      dir: join(filesDir, claimed.id),
+      exec,
+      get signal() {
+        return controller.signal
+      },
+      abort: () => controller.abort("the run has ended")
+    }
+  }
+
+  const ending = (around: Surroundings, exit: Exit.Exit<Json, unknown>): Effect.Effect<Outcome | null> => {
+    const { journal, run } = around
+    const stop = run.stopped()
+    if (stop !== null) return stopped(around, stop)
+    if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) return Effect.succeed(null)
+    const open = floating(run)
+    if (open !== null && (Exit.isSuccess(exit) || open._tag === "Unknown")) return Effect.succeed(open)
+    if (Exit.isSuccess(exit)) return Effect.succeed(returned(journal, exit.value))
+    return Effect.succeed(failed(Option.getOrElse(Cause.failureOption(exit.cause), () => Cause.squash(exit.cause)), "task_failed"))
+  }
+
+  return {
+    version: task.kind.version,
+
+    run: (claimed) =>
+      Effect.withFiberRuntime((fiber) => {
+        const around = surroundings(claimed)
+        const { run } = around
+        run.start(fiber)
+        claimed.asked.listen(run.ask)
+        const disarm = deadline(services, run)
+        return Effect.exit(Effect.interruptible(task.run(parsed(claimed.task), around))).pipe(
+          Effect.flatMap((exit) => {
+            disarm()
+            return ending(around, exit)
+          }),
+          Effect.tap((outcome) => Effect.sync(() => outcome !== null && run.takePending().forEach(claimed.late))),
+          Effect.tap(() => Effect.sync(around.abort))
+        )
+      }),
+
+    // What is open and may not be repeated can be told by nobody here; what answers is asked when the code comes to it.
+    find: ({ intents }) =>
+      Effect.succeed(intents.length === 0 ? { _tag: "NotBegun" } : { _tag: "Gone", error: `the worker was lost in the middle of ${intents.map(({ name, step }) => `step ${step} ${JSON.stringify(name)}`).join(", ")}` }),
+
+    watch: ({ id }) => Effect.dieMessage(`task ${id} has nothing to watch`)
+  }
+}
+

@@ -1,0 +1,157 @@
+/** The context of a run, for Effect: each member is an operation on the run, at the next place of its scope. */
+import { mkdirSync, renameSync, writeFileSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { join } from "node:path"
+import { Duration, Effect, Exit, type Schema } from "effect"
+import type { Json } from "../../domain/Canonical.ts"
+import { progress } from "../../domain/Checkpoint.ts"
+import { onTask } from "../../domain/OnTask.ts"
+import { storedError } from "../../domain/Redaction.ts"
+import { command, type CommandTools } from "./Command.ts"
+import type { CommandEnded, Context, StepContext, StepOptions, Stored } from "./Context.ts"
+import { isMismatch, type Scope } from "./Journal.ts"
+import { forever } from "./Run.ts"
+import { mismatch, step, store, type Tools, type Wanted } from "./Steps.ts"
+import { type Codec, encodedJson, schemaCodec } from "./Values.ts"
+import { child, type KindOf, sleep, waitFor } from "./Waiting.ts"
+
+export interface Surroundings extends CommandTools {
+  readonly kindOf: KindOf
+  /** Aborted when the run is to stop. */
+  readonly signal: AbortSignal
+}
+
+const branchesAtOnce = 8
+const progressEveryMs = 1000
+
+// The value is plain JSON, and its type is whatever the caller says: he wrote the step that made it.
+const plain = <A>(): Codec<A> => ({
+  encode: (value) => encodedJson(value),
+  // What was kept is what the step returned, in its plain form.
+  decode: (json) => Effect.succeed(unchecked<A>(json))
+})
+
+const unchecked = <A>(json: Json): A => {
+  const box: { readonly value: A } = JSON.parse(JSON.stringify({ value: json }))
+  return box.value
+}
+
+export const codecOf = <A, I>(schema: Schema.Schema<A, I> | undefined): Codec<A> => (schema === undefined ? plain<A>() : schemaCodec(schema))
+
+/** Draws a value, or answers what was drawn at this point before. */
+const drawn = <V extends number | string>({ journal, run }: Tools, scope: Scope, isValue: (value: unknown) => value is V, draw: Effect.Effect<V>): Effect.Effect<V> =>
+  Effect.suspend(() => {
+    if (run.stopped() !== null) return forever
+    const before = journal.drawnBefore(scope)
+    return Effect.tap(isValue(before) ? Effect.succeed(before) : draw, (value) => Effect.sync(() => journal.draw(scope, value)))
+  })
+
+const isNumber = (value: unknown): value is number => typeof value === "number"
+const isText = (value: unknown): value is string => typeof value === "string"
+
+const hexDigits = "0123456789abcdef"
+
+// RFC 9562, version 4: 122 bits of chance.
+const uuidFrom = (chances: ReadonlyArray<number>): string => {
+  const digit = (index: number) => Math.floor((chances[index] ?? 0) * 16)
+  const at = (index: number) => hexDigits.charAt(index === 12 ? 4 : index === 16 ? 8 + (digit(index) % 4) : digit(index))
+  const text = Array.from({ length: 32 }, (_, index) => at(index)).join("")
+  return `${text.slice(0, 8)}-${text.slice(8, 12)}-${text.slice(12, 16)}-${text.slice(16, 20)}-${text.slice(20)}`
+}
+
+const fileName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
+
+const storeFile = (dir: string, name: string, content: string | Uint8Array): Stored => {
+  if (!fileName.test(name)) throw new Error(`an artifact is named by 1 to 100 letters, digits and . _ -; this name does not fit: ${JSON.stringify(name).slice(0, 120)}`)
+  const bytes = typeof content === "string" ? Buffer.from(content, "utf8") : content
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const file = join(dir, name)
+  writeFileSync(`${file}.part`, bytes, { mode: 0o600, flush: true })
+  renameSync(`${file}.part`, file)
+  return { file, bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") }
+}
+
+const progressOf = (tools: Tools) => {
+  let saidAtMs = -Infinity
+  return (note: string, percent?: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const nowMs = tools.wallMs()
+      if (tools.run.stopped() !== null || (nowMs - saidAtMs < progressEveryMs && percent !== 100)) return Effect.void
+      saidAtMs = nowMs
+      const words = { note: storedError(note).slice(0, 500), percent: percent === undefined ? null : Math.max(0, Math.min(100, Math.round(percent))) }
+      return store(tools, onTask(tools.run.task.id, (task) => progress(task, tools.run.held, words)))
+    })
+}
+
+/** All results, or the failure of the first branch that failed, in the order of the branches. */
+export const allOf = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): Effect.Effect<ReadonlyArray<A>, E> => {
+  const failed = exits.find(Exit.isFailure)
+  return failed === undefined ? Effect.succeed(exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))) : Effect.failCause(failed.cause)
+}
+
+/** The context of the run in one scope. */
+export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Context<P> => {
+  const { chance, journal, run, wallMs } = around
+  const said = progressOf(around)
+  const facts = {
+    payload,
+    task: run.task.id,
+    attempt: run.task.attempt,
+    generation: run.held.generation,
+    dispatchKey: run.task.dispatchKey
+  }
+  return {
+    ...facts,
+    get signal() {
+      return around.signal
+    },
+    step: <A, E, R, R2 = never, I = unknown>(name: string, options: StepOptions<A, R2, I>, body: (step: StepContext) => Effect.Effect<A, E, R>) => {
+      const { compensate, effect, interruptible = false, output, probe, retry, timeout } = options
+      return step<A, R | R2>(around, scope, {
+        name,
+        sort: "code",
+        effect,
+        codec: codecOf(output),
+        timeoutMs: timeout === undefined ? null : Duration.toMillis(timeout),
+        retry,
+        interruptible,
+        body,
+        probe,
+        compensate,
+        failsHonestly: true
+      })
+    },
+    exec: (name, options) => command(around, scope, name, options, plain<CommandEnded>()),
+    sleep: (name, duration) => sleep(around, scope, name, duration),
+    waitFor: (signal, options = {}) => waitFor(around, scope, signal, options, codecOf(options.schema)),
+    child: (name, kind, childPayload) => child(around, around.kindOf, scope, name, kind, childPayload),
+    all: (branches, { concurrency = branchesAtOnce } = {}) =>
+      Effect.suspend(() => {
+        if (run.stopped() !== null) return forever
+        const scopeOf = journal.branch(scope)
+        if (isMismatch(scopeOf)) return mismatch(run, scopeOf)
+        // Each goes to its end: to interrupt a branch because another failed would be to stop a step in its middle.
+        return Effect.flatMap(Effect.forEach(branches, (branch, index) => Effect.exit(branch(contextOf(around, scopeOf(index), payload))), { concurrency }), allOf)
+      }),
+    now: drawn(around, scope, isNumber, Effect.sync(wallMs)),
+    random: drawn(around, scope, isNumber, chance),
+    uuid: drawn(around, scope, isText, Effect.suspend(() => Effect.map(Effect.all(Array.from({ length: 32 }, () => chance)), uuidFrom))),
+    progress: said,
+    artifact: (name, content) => {
+      const wanted: Wanted<Stored, never> = {
+        name: `artifact ${name}`,
+        sort: "code",
+        effect: "idempotent",
+        codec: plain<Stored>(),
+        timeoutMs: null,
+        retry: undefined,
+        interruptible: false,
+        body: () => Effect.try({ try: () => storeFile(join(around.dir, "artifacts"), name, content), catch: (cause) => cause }),
+        probe: undefined,
+        compensate: undefined,
+        failsHonestly: true
+      }
+      return step(around, scope, wanted)
+    }
+  }
+}

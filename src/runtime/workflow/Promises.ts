@@ -1,0 +1,86 @@
+/** The context for async functions: each member runs the operation of the Effect context in a fiber that belongs to the run. */
+import { Cause, Duration, Effect, Exit, Runtime } from "effect"
+import type { AsyncContext, Context, StepContext } from "./Context.ts"
+import { isMismatch, type Scope } from "./Journal.ts"
+import { allOf, codecOf, contextOf, type Surroundings } from "./Operations.ts"
+import { mismatch, step } from "./Steps.ts"
+
+/** Runs an operation for code that awaits it. When the run stops, the promise stays open: that code is forgotten. */
+type Promised = <A>(operation: Effect.Effect<A, unknown>) => Promise<A>
+
+const promised = ({ run }: Surroundings, runtime: Runtime.Runtime<never>): Promised => (operation) => {
+  // @effect-diagnostics-next-line newPromise:off
+  const promise = new Promise<Effect.Effect.Success<typeof operation>>((resolve, reject) => {
+    const fiber = Runtime.runFork(runtime)(operation)
+    run.adopt(fiber)
+    fiber.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) resolve(exit.value)
+      else if (!Cause.isInterruptedOnly(exit.cause)) reject(Cause.squash(exit.cause))
+    })
+  })
+  // Code that does not await a step that fails must not take the process down; that it did not is told at its end.
+  promise.catch(() => undefined)
+  return promise
+}
+
+/** A foreign function that answers a promise, or throws. */
+export const awaited = <A>(call: () => Promise<A> | A): Effect.Effect<A, unknown> => Effect.tryPromise({ try: async () => call(), catch: (cause) => cause })
+
+const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: Promised): AsyncContext<P> => {
+  const context: Context<P> = contextOf(around, scope, payload)
+  const { artifact, attempt, child, dispatchKey, exec, generation, now, progress, random, sleep, task, uuid, waitFor } = context
+  return {
+    payload,
+    task,
+    attempt,
+    generation,
+    dispatchKey,
+    get signal() {
+      return around.signal
+    },
+    step: (name, options, body) => {
+      const { compensate, effect, interruptible = false, output, probe, retry, timeout } = options
+      return promise(step(around, scope, {
+        name,
+        sort: "code",
+        effect,
+        codec: codecOf(output),
+        timeoutMs: timeout === undefined ? null : Duration.toMillis(timeout),
+        retry,
+        interruptible,
+        body: (stepContext: StepContext) => awaited(() => body(stepContext)),
+        probe: probe === undefined ? undefined : (stepContext) => awaited(() => probe(stepContext)),
+        compensate: compensate === undefined ? undefined : (result, stepContext) => awaited(() => compensate(result, stepContext)),
+        failsHonestly: false
+      }))
+    },
+    exec: (name, options) => promise(exec(name, options)),
+    sleep: (name, duration) => promise(sleep(name, duration)),
+    waitFor: (name, options) => promise(waitFor(name, options)),
+    child: (name, kind, childPayload) => promise(child(name, kind, childPayload)),
+    all: (branches, options) => promise(all(around, scope, payload, promise, branches, options?.concurrency)),
+    now: () => promise(now),
+    random: () => promise(random),
+    uuid: () => promise(uuid),
+    progress: (note, percent) => promise(progress(note, percent)),
+    artifact: (name, content) => promise(artifact(name, content))
+  }
+}
+
+const all = <P, A>(
+  around: Surroundings,
+  scope: Scope,
+  payload: P,
+  promise: Promised,
+  branches: ReadonlyArray<(ctx: AsyncContext<P>) => Promise<A>>,
+  concurrency = 8
+): Effect.Effect<ReadonlyArray<A>, unknown> =>
+  Effect.suspend(() => {
+    const scopeOf = around.journal.branch(scope)
+    if (isMismatch(scopeOf)) return mismatch(around.run, scopeOf)
+    return Effect.flatMap(Effect.forEach(branches, (branch, index) => Effect.exit(awaited(() => branch(contextIn(around, scopeOf(index), payload, promise)))), { concurrency }), allOf)
+  })
+
+/** The async context of a run. */
+export const asyncContextOf = <P>(around: Surroundings, scope: Scope, payload: P): Effect.Effect<AsyncContext<P>> =>
+  Effect.map(Effect.runtime<never>(), (runtime) => contextIn(around, scope, payload, promised(around, runtime)))
