@@ -4,10 +4,11 @@
  */
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Context, Deferred, Duration, Effect, type Either, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Random, Schema } from "effect"
+import { Cause, Context, Deferred, Duration, Effect, type Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Random, Schema } from "effect"
 import { type CommandFailed, handle, submission } from "./control/Commands.ts"
 import { Kinds } from "./control/Kinds.ts"
-import type { Ask } from "./domain/Command.ts"
+import { issueOf } from "./domain/AskLimits.ts"
+import { Ask } from "./domain/Command.ts"
 import type { Answer } from "./domain/Decision.ts"
 import { KindUnknown, PayloadRefused } from "./domain/Kind.ts"
 import { type Refusal, TaskNotFound } from "./domain/Refusal.ts"
@@ -25,6 +26,7 @@ import { type Handler, Handlers } from "./runtime/Handler.ts"
 import * as Runs from "./runtime/Runs.ts"
 import * as Runtime from "./runtime/Runtime.ts"
 import type { AnyTask, TaskDefinition } from "./runtime/TaskDefinition.ts"
+import { issueOf as valueIssue } from "./runtime/workflow/Values.ts"
 import { wordsOf } from "./runtime/workflow/StepFailed.ts"
 import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
 
@@ -77,14 +79,14 @@ interface Client {
   /** Waits for the result of a task; fails with `TaskEnded` when it ended otherwise. */
   readonly result: <P, A, R>(task: TaskDefinition<P, A, R>, id: string) => Effect.Effect<A, TaskEnded | TaskNotFound | EngineUnavailable | Refused>
   /** Any command of an operator: cancel, kill, resume, approve, reject, recover, reconcile, fork, signal. */
-  readonly command: (ask: Ask, options?: SubmitOptions) => Effect.Effect<Answer, Rejected>
+  readonly command: (ask: Wish, options?: SubmitOptions) => Effect.Effect<Answer, Rejected | Refused>
   readonly get: (id: string) => Effect.Effect<Task, TaskNotFound | EngineUnavailable>
   readonly steps: (id: string) => Effect.Effect<ReadonlyArray<Step>, EngineUnavailable>
   readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<Attempt>, EngineUnavailable>
   readonly list: (filter: TaskFilter) => Effect.Effect<ReadonlyArray<Task>, EngineUnavailable>
 }
 
-/** A payload or a result does not fit the schema of its kind. Nothing was stored. */
+/** What was asked is not well-formed, or a payload or result does not fit the schema of its kind. Nothing was stored. */
 export class Refused extends Schema.TaggedError<Refused>()("Refused", { kind: Schema.String, reason: Schema.String }) {
   override get message() {
     return `${this.kind}: ${this.reason}`
@@ -127,6 +129,11 @@ const handlersOf = <R>(options: Options<R>) =>
     })
   ).pipe(Layer.provide(Layer.merge(AlarmsLive.layer, Exec.layer({ supervisorPath: options.supervisor ?? supervisorBeside }))))
 
+/** A command as a program writes it: the reason may be left out where none is needed. */
+export type Wish = Ask extends infer One ? One extends { readonly reason: unknown } ? Omit<One, "reason"> & { readonly reason?: string | null } : never : never
+
+const asAsk = Schema.decodeUnknownEither(Ask, { onExcessProperty: "error" })
+
 const actorByDefault = "code:opsgate"
 
 const client = (actor: string) =>
@@ -142,7 +149,9 @@ const client = (actor: string) =>
     const idOf = (id: string): Effect.Effect<TaskId, TaskNotFound> => (isId(id) ? Effect.succeed(id) : new TaskNotFound({ task: JSON.stringify(id.slice(0, 40)) }))
     const encoded = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P) => Effect.mapError(task.encode(payload), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
     const changeFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, key: string | undefined): Effect.Effect<Change<Answer>, Refused | KindUnknown> =>
-      kinds.get(task.name) === task.kind
+      issueOf({ reason: null, kind: task.name }, key ?? null) !== null
+        ? new Refused({ kind: task.name, reason: issueOf({ reason: null }, key ?? null) ?? "" })
+        : kinds.get(task.name) === task.kind
         ? Effect.flatMap(encoded(task, payload), (json) => submission({ kind: task.kind, payload: json, actor, channel: "code", key: key ?? null }, wallMs()))
         : new KindUnknown({ kind: task.name, known: [] })
 
@@ -155,7 +164,12 @@ const client = (actor: string) =>
           state === "SUCCEEDED"
             ? Effect.mapError(task.decodeResult(result === null ? null : JSON.parse(result)), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
             : new TaskEnded({ task: id, kind: task.name, state, code: failure?.code ?? null, error: failure?.error ?? null })),
-      command: (ask, { key } = {}) => given(handle({ ask, actor, channel: "code", key: key ?? null })),
+      command: (ask, { key = null } = {}) => {
+        const decoded = asAsk({ reason: null, ...ask })
+        if (decoded._tag === "Left") return new Refused({ kind: String(ask.op), reason: valueIssue(decoded.left) })
+        const issue = issueOf(decoded.right, key)
+        return issue === null ? given(handle({ ask: decoded.right, actor, channel: "code", key })) : new Refused({ kind: ask.op, reason: issue })
+      },
       get: (id) => Effect.flatMap(Effect.flatMap(idOf(id), reader.get), (task) => (task === undefined ? Effect.fail(new TaskNotFound({ task: id })) : Effect.succeed(task))),
       steps: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.steps(known))),
       attempts: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.attempts(known))),
@@ -200,7 +214,7 @@ export interface AsyncClient {
   readonly submitAll: <P, A>(task: TaskDefinition<P, A>, all: ReadonlyArray<{ readonly payload: P } & SubmitOptions>) => Promise<ReadonlyArray<Either.Either<Answer, Refusal | EngineUnavailable>>>
   readonly result: <P, A>(task: TaskDefinition<P, A>, id: string) => Promise<A>
   readonly ended: (id: string) => Promise<Task>
-  readonly command: (ask: Ask, options?: SubmitOptions) => Promise<Answer>
+  readonly command: (ask: Wish, options?: SubmitOptions) => Promise<Answer>
   readonly get: (id: string) => Promise<Task>
   readonly steps: (id: string) => Promise<ReadonlyArray<Step>>
   readonly attempts: (id: string) => Promise<ReadonlyArray<Attempt>>
@@ -215,11 +229,22 @@ const warnings = Layer.merge(
   Logger.minimumLogLevel(LogLevel.Warning)
 )
 
+const opened = async <E>(runtime: ManagedRuntime.ManagedRuntime<Opsgate, E>): Promise<Client> => {
+  const exit = await runtime.runPromiseExit(Opsgate)
+  if (Exit.isSuccess(exit)) return exit.value
+  throw Cause.squash(exit.cause)
+}
+
 /** Opens Opsgate in a program that does not use Effect. Rejects as `layer` fails. */
 export const open = async (options: Options): Promise<AsyncClient> => {
   const runtime = ManagedRuntime.make(Layer.provide(layer(options), warnings))
-  const opsgate = await runtime.runPromise(Opsgate)
-  const promise = <A, E>(effect: Effect.Effect<A, E>): Promise<A> => runtime.runPromise(effect)
+  // Rejects with the failure itself, so that its `_tag` tells what it is.
+  const promise = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+    const exit = await runtime.runPromiseExit(effect)
+    if (Exit.isSuccess(exit)) return exit.value
+    throw Cause.squash(exit.cause)
+  }
+  const opsgate = await opened(runtime)
   return {
     submit: (task, payload, submitOptions) => promise(opsgate.submit(task, payload, submitOptions)),
     submitAll: (task, all) => promise(opsgate.submitAll(task, all)),

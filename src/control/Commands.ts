@@ -88,6 +88,10 @@ const onOne = (asked: Command<AskOnTask>) =>
     const kinds = yield* Kinds
     const id = yield* resolve(asked.ask.task)
     const command = { ...asked, ask: { ...asked.ask, task: id } }
+    if (command.ask.op === "fork" && command.ask.payload !== undefined) {
+      const task = yield* Effect.flatMap(EngineReader, (reader) => reader.get(id))
+      if (task !== undefined) yield* kinds.check(task.kind, command.ask.payload)
+    }
     const { wallMs } = yield* Instants
     const forkId = yield* drawId(wallMs())
     const change = onTask(id, (task, now, { steps, stored }) =>

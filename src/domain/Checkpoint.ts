@@ -10,7 +10,7 @@ import type { Kind } from "./Kind.ts"
 import { type Held, isHeldBy } from "./Lease.ts"
 import type { Now } from "./Now.ts"
 import { approvalNeeded, arrived, newTask, passThrough } from "./Request.ts"
-import type { Step, StepChange, StepDraft } from "./Step.ts"
+import { highestNumber, type Step, type StepChange, type StepDraft } from "./Step.ts"
 import { isIn, type Task, type TaskId } from "./Task.ts"
 import { isTerminal } from "./TaskState.ts"
 import { neverMs } from "./Timeout.ts"
@@ -38,7 +38,7 @@ export const endStep = (
   const intents = task.intents.filter((intent) => intent.step !== step.number)
   // A run that gets on does not lose its worker by its own doing.
   const losses = end._tag === "Succeeded" ? 0 : task.losses
-  const after: Task = { ...task, intents, losses, updatedAtMs: now.wallMs }
+  const after: Task = { ...task, intents, losses, steps: highestNumber(task.steps, more), updatedAtMs: now.wallMs }
   const change = ended(task.id, step.number, end, now)
   const facts = { step: step.number, name: step.name, attempt: task.attempt, generation: held.generation }
   const event = end._tag === "Succeeded"
@@ -95,7 +95,7 @@ export const suspend = (
     ...parked,
     attempt: task.attempt - 1,
     budget: task.budget + 1,
-    steps: steps.reduce((highest, change) => (change._tag === "Put" ? Math.max(highest, change.step.number) : highest), task.steps)
+    steps: highestNumber(task.steps, steps)
   }
   const { attempt, generation } = task
   const facts = { attempt, generation, available_at_ms: dueMs === neverMs ? null : dueMs, waits: parked.waits, code: "suspended", error: null }
@@ -125,7 +125,7 @@ export const takeSignal = (task: Task, held: Held, draft: StepDraft, name: strin
   if (wakeAtMs !== null && now.wallMs >= wakeAtMs) {
     return endedWait(task, draft, { _tag: "Failed", code: "signal_timeout", error: `no signal ${name} came in time` }, more, now)
   }
-  return granted({ _tag: "Waits" }, { steps: more })
+  return nothingYet(task, more)
 }
 
 /** Reads how a child ended, if it has. */
@@ -133,17 +133,20 @@ export const takeChild = (task: Task, held: Held, draft: StepDraft, child: Task 
   const boundary = atBoundary(task, held, draft, "child", now)
   if (boundary._tag === "Stop") return stoppedAt(boundary.decision)
   if (child === undefined) return endedWait(task, draft, { _tag: "Failed", code: "child_gone", error: "there is no such task any more" }, more, now)
-  if (!isTerminal[child.state]) return granted({ _tag: "Waits" }, { steps: more })
+  if (!isTerminal[child.state]) return nothingYet(task, more)
   const end: StepEnd = child.state === "SUCCEEDED"
     ? { _tag: "Succeeded", result: child.result === null ? null : JSON.parse(child.result) }
     : { _tag: "Failed", code: `child_${child.state.toLowerCase()}`, error: `${child.kind} ${child.id} ended ${child.state}${child.failure === null ? "" : `: ${child.failure.error}`}` }
   return endedWait(task, draft, end, more, now)
 }
 
+const nothingYet = (task: Task, more: ReadonlyArray<StepChange>): Decision<Waited> =>
+  granted({ _tag: "Waits" }, { tasks: more.length === 0 ? [] : [{ ...task, steps: highestNumber(task.steps, more) }], steps: more })
+
 const endedWait = (task: Task, draft: StepDraft, end: StepEnd, more: ReadonlyArray<StepChange>, now: Now): Decision<Waited> => {
-  const after: Task = { ...task, steps: Math.max(task.steps, draft.number), updatedAtMs: now.wallMs }
+  const after: Task = { ...task, steps: highestNumber(Math.max(task.steps, draft.number), more), updatedAtMs: now.wallMs }
   const { code, error, result, state } = ended(task.id, draft.number, end, now)
-  const step: Step = { ...opened(task, draft, now), state, result, code, error, endedAtMs: now.wallMs }
+  const step: Step = { ...opened(task, draft, now), startedAtMs: draft.sinceMs ?? now.wallMs, state, result, code, error, endedAtMs: now.wallMs }
   const facts = { step: draft.number, name: draft.name, attempt: task.attempt, generation: task.generation }
   const event = end._tag === "Succeeded"
     ? about(after, "step.succeeded", actor, { ...facts, result_sha256: sha256(result ?? "null") })
@@ -172,7 +175,7 @@ export const spawn = (
   }, now)
   const blocked = requested.holds.length > 0
   const through = blocked ? { task: requested, events: [] } : passThrough(requested, now)
-  const after: Task = { ...task, steps: Math.max(task.steps, draft.number), updatedAtMs: now.wallMs }
+  const after: Task = { ...task, steps: highestNumber(Math.max(task.steps, draft.number), more), updatedAtMs: now.wallMs }
   const step: Step = { ...opened(task, draft, now), state: "waiting", child: wanted.id }
   return granted({ _tag: "Waits" }, {
     tasks: [after, through.task],

@@ -60,7 +60,8 @@ export interface Claimed {
  */
 export const claim = (task: Task, worker: string, version: string | undefined, now: Now): Decision<Claimed | null> => {
   if (!isIn(task, "QUEUED") || task.availableAtMs > now.wallMs || now.monoMs >= now.leaseUntilMonoMs) return granted(null, {})
-  if (task.held && version !== task.kindVersion) return asksAnew(task, version, now)
+  // A run that was asked to end starts nothing new: it only undoes what was done under the approval.
+  if (task.held && version !== task.kindVersion && task.cancel === null) return asksAnew(task, version, now)
   const running = move(task, "RUNNING", "claim", {
     attempt: task.attempt + 1,
     budget: task.budget - 1,

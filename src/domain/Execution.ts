@@ -9,8 +9,8 @@ import { type Held, isHeldBy, isInForce } from "./Lease.ts"
 import type { Now } from "./Now.ts"
 import { LeaseInForce, LeaseLost } from "./Refusal.ts"
 import { delayAfterMs } from "./RetryPolicy.ts"
-import type { Step, StepChange, StepDraft } from "./Step.ts"
-import { type Attempt, isIn, type Task, type TaskIn } from "./Task.ts"
+import { highestNumber, type Step, type StepChange, type StepDraft } from "./Step.ts"
+import { type Attempt, compensatedCode, isIn, type Task, type TaskIn } from "./Task.ts"
 import { type TaskState } from "./TaskState.ts"
 import { isPastClose, queueDeadlineMs, timeoutCode } from "./Timeout.ts"
 import { move } from "./Transition.ts"
@@ -68,7 +68,7 @@ export const begin = (task: Task, held: Held, draft: StepDraft, now: Now, more: 
   const begun: Task = {
     ...task,
     intents: task.intents.length === 0 ? [intent] : [...task.intents.filter((open) => open.step !== number), intent],
-    steps: Math.max(task.steps, number),
+    steps: highestNumber(Math.max(task.steps, number), more),
     updatedAtMs: now.wallMs
   }
   const event = about(begun, "effect.intent", actor, {
@@ -210,10 +210,13 @@ export const reclaim = (task: Task, finding: Finding, worker: string, now: Now, 
   const decision = finding._tag === "Finished"
     ? ended(task, task.generation, finding.outcome, now, chance)
     : finding._tag === "Gone" && unanswered(task) !== undefined
-    ? unknown(task, task.generation, { code: "supervisor_gone", error: finding.error }, now)
+    ? unknown(task, task.generation, { code: lostCode(task), error: finding.error }, now)
     : lost(task, { code: "lease_lost", error: finding._tag === "Gone" ? finding.error : "the worker was lost before it began" }, now)
   return { ...decision, answer: Either.map(decision.answer, (after) => ({ task: after, adopted: null })) }
 }
+
+// Code has no supervisor: it was lost with its worker.
+const lostCode = ({ intents }: Task): string => (intents.some(({ supervisor }) => supervisor !== null) ? "supervisor_gone" : "worker_lost")
 
 /** The first effect in hand whose outcome nobody can tell by looking. */
 export const unanswered = ({ intents }: Pick<Task, "intents">) => intents.find(({ answers, effect }) => effect === "dangerous" && !answers)
@@ -325,9 +328,6 @@ const unheld = (now: Now) => ({ lease: null, intents: nothing, waits: nothing, e
 
 /** The request to undo what was done, on a task that failed before it was: a recovery goes on with it, and with nothing else. */
 export const leftToUndo = ({ cancel }: Pick<Task, "cancel">) => (cancel?.compensate === true ? cancel : null)
-
-/** A run that was compensated has this failure: its steps are undone, so it is forked, never recovered. */
-export const compensatedCode = "compensated"
 
 /**
  * What a run takes back to the queue, or is woken with. An effect that a later run can ask about is still in its hands: neither time

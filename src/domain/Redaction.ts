@@ -37,10 +37,11 @@ export const printable = (text: string): string =>
   text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (char) =>
     char === "\t" ? " " : `\\u{${char.codePointAt(0)?.toString(16)}}`)
 
-/** An error as it is stored: redacted, at most `errorBytesMax` bytes of UTF-8, cut at a character. */
+/** An error as it is stored: redacted, well-formed, at most `errorBytesMax` bytes of UTF-8, cut at a character. */
 export const storedError = (text: string): string => {
   const bytes = new TextEncoder().encode(redact(text))
-  if (bytes.length <= errorBytesMax) return redact(text)
+  // Half a surrogate pair has become U+FFFD on the way: a store would make something else of it, and the digests would not fit.
+  if (bytes.length <= errorBytesMax) return new TextDecoder().decode(bytes)
   const end = bytes.subarray(0, errorBytesMax - 3).findLastIndex((byte) => (byte & 0xc0) !== 0x80)
   return `${new TextDecoder().decode(bytes.subarray(0, end))}…`
 }

@@ -6,7 +6,7 @@ import { requeued } from "./Execution.ts"
 import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
 import { SelfApproval, TransitionRefused } from "./Refusal.ts"
-import { isIn, type StepRef, type Task, type TaskId, type TaskIn } from "./Task.ts"
+import { compensatedCode, isIn, type StepRef, type Task, type TaskId, type TaskIn } from "./Task.ts"
 import type { EventDraft } from "./TaskEvent.ts"
 import { isPastClose, timeoutCode } from "./Timeout.ts"
 import { move, type Origin, origin } from "./Transition.ts"
@@ -172,13 +172,16 @@ const expiryCode = (task: TaskIn<"REQUESTED" | "APPROVED" | "QUEUED">, now: Now)
 }
 
 /** The commands that a task in this state would accept, for refusals and for people. */
-export const nextFor = (task: Task): ReadonlyArray<string> => (task.unknown !== null ? ["reconcile"] : nextCommands[task.state])
+export const nextFor = (task: Task): ReadonlyArray<string> => {
+  if (task.unknown !== null) return ["reconcile"]
+  return task.state === "CANCELED" && task.failure?.code === compensatedCode ? ["fork"] : nextCommands[task.state]
+}
 
 const nextCommands = {
   REQUESTED: ["approve", "reject", "cancel"],
   APPROVED: ["resume", "reject", "cancel"],
   QUEUED: ["cancel"],
-  RUNNING: ["cancel"],
+  RUNNING: ["cancel", "kill"],
   SUCCEEDED: [],
   FAILED: ["recover"],
   CANCELED: ["recover"],

@@ -41,9 +41,11 @@ export interface StepDraft {
   /** Whether a later run can find out by itself what became of it: by a probe, or in the exit record of its command. */
   readonly answers: boolean
   readonly supervisor: Supervisor | null
+  /** When it began to wait, if it waits already. */
+  readonly sinceMs?: number
 }
 
-export interface Step extends StepDraft {
+export interface Step extends Omit<StepDraft, "sinceMs"> {
   readonly task: TaskId
   readonly state: StepState
   /** The last attempt and generation that began it. */
@@ -84,6 +86,10 @@ export const changed = (before: Step | undefined, change: StepChange): Step | un
   const { code, endedAtMs, error, result, state } = change
   return { ...before, state, result, code, error, endedAtMs }
 }
+
+/** The highest number of a step: `from`, or one that is stored now. */
+export const highestNumber = (from: number, changes: ReadonlyArray<StepChange>): number =>
+  changes.reduce((highest, change) => (change._tag === "Put" ? Math.max(highest, change.step.number) : highest), from)
 
 /** The key of a step for outside systems. */
 export const stepKey = (dispatchKey: string, number: number): string => `${dispatchKey}:${number}`

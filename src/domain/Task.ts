@@ -83,6 +83,9 @@ export interface Failure {
   readonly error: string
 }
 
+/** A run that was compensated has this failure: its steps are undone, so it is forked, never recovered. */
+export const compensatedCode = "compensated"
+
 /** Where it stands; every change of it has an event. */
 export interface TaskProgress {
   readonly state: State

@@ -8,6 +8,7 @@ import { effectOf, type Kind, kindVersion } from "../domain/Kind.ts"
 import type { TaskClass } from "../domain/Task.ts"
 import type { AsyncContext, ChildKind, Context } from "./workflow/Context.ts"
 import { rootScope } from "./workflow/Journal.ts"
+import { durationIssue } from "./workflow/StepOptions.ts"
 import { contextOf, type Surroundings } from "./workflow/Operations.ts"
 import { asyncContextOf, awaited } from "./workflow/Promises.ts"
 import { type Codec, encodedJson, issueOf, schemaCodec } from "./workflow/Values.ts"
@@ -59,18 +60,25 @@ export class Misfit extends Schema.TaggedError<Misfit>()("Misfit", { what: Schem
   }
 }
 
-const millis = (duration: Duration.DurationInput | undefined): number | null => (duration === undefined ? null : Math.ceil(Duration.toMillis(duration)))
+const millisOf = (kind: string) => (what: string, duration: Duration.DurationInput | undefined): number | null => {
+  const issue = durationIssue(what, duration)
+  if (issue !== null) throw new Error(`${kind}: ${issue}`)
+  return duration === undefined ? null : Math.ceil(Duration.toMillis(duration))
+}
 const hourMs = 3_600_000
 const kindName = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
 const kindOf = <P, A, PI, AI>(name: string, options: TaskOptions<P, A, PI, AI>): Kind => {
   if (!kindName.test(name)) throw new Error(`a kind is named by 1 to 64 small letters, digits and . _ -; this name does not fit: ${JSON.stringify(name).slice(0, 120)}`)
   const { approval, class: taskClass = "light", retry, risk = "none", selfApproval = false, timeouts, version = "1" } = options
+  if (taskClass !== "light" && taskClass !== "heavy") throw new Error(`${name}: its class is "light" or "heavy"`)
+  if (approval !== undefined && approval !== "required" && approval !== "none") throw new Error(`${name}: approval is "required" or "none"`)
+  const millis = millisOf(name)
   const limits = {
-    startToCloseMs: millis(timeouts?.startToClose) ?? hourMs,
-    scheduleToStartMs: millis(timeouts?.scheduleToStart),
-    scheduleToCloseMs: millis(timeouts?.scheduleToClose),
-    approvalTtlMs: millis(timeouts?.approval) ?? 24 * hourMs
+    startToCloseMs: millis("timeouts.startToClose", timeouts?.startToClose) ?? hourMs,
+    scheduleToStartMs: millis("timeouts.scheduleToStart", timeouts?.scheduleToStart),
+    scheduleToCloseMs: millis("timeouts.scheduleToClose", timeouts?.scheduleToClose),
+    approvalTtlMs: millis("timeouts.approval", timeouts?.approval) ?? 24 * hourMs
   }
   const attemptsMax = retry?.attempts ?? (taskClass === "heavy" ? 1 : 3)
   if (!Number.isSafeInteger(attemptsMax) || attemptsMax < 1) throw new Error(`${name}: attempts count from 1, not ${attemptsMax}`)
@@ -83,7 +91,7 @@ const kindOf = <P, A, PI, AI>(name: string, options: TaskOptions<P, A, PI, AI>):
     needsApproval: (approval ?? (taskClass === "heavy" ? "required" : "none")) === "required",
     selfApproval,
     limits,
-    retry: { attemptsMax, baseMs: millis(retry?.base) ?? 1000, capMs: millis(retry?.cap) ?? 60_000 }
+    retry: { attemptsMax, baseMs: millis("retry.base", retry?.base) ?? 1000, capMs: millis("retry.cap", retry?.cap) ?? 60_000 }
   }
 }
 
@@ -98,6 +106,7 @@ const definition = <P, A, R, PI, AI>(
   options: TaskOptions<P, A, PI, AI>,
   body: (payload: P, around: Surroundings) => Effect.Effect<A, unknown, R>
 ): TaskDefinition<P, A, R> => {
+  if (!Schema.isSchema(options?.payload)) throw new Error(`${name}: it has no payload schema: { payload: Schema.Struct({ … }) }`)
   const { payload, result } = codecs(options)
   const isPayload = Schema.decodeUnknownEither(options.payload, { onExcessProperty: "error" })
   return {

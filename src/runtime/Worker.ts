@@ -3,7 +3,7 @@
  *
  * A run that has lost its lease is not interrupted: it learns it from the fence, at its next write. Nobody waits for it.
  */
-import { Cause, Duration, Effect, Exit, FiberSet, Option, Queue, Random, Ref } from "effect"
+import { Cause, Duration, Effect, Exit, Option, Queue, Random, Ref } from "effect"
 import { claim, type Claimed } from "../domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../domain/Execution.ts"
 import type { Held } from "../domain/Lease.ts"
@@ -16,6 +16,7 @@ import { Engine, EngineReader, type EngineUnavailable, Instants } from "../engin
 import { type Handler, Handlers, type Run } from "./Handler.ts"
 import { patience, patiently } from "./Patience.ts"
 import { Runs } from "./Runs.ts"
+import * as Slots from "./Slots.ts"
 
 /** The longest a worker sleeps without looking; a longer timer would overflow after 24.8 days and never fire. */
 const napMax = Duration.minutes(10)
@@ -89,15 +90,14 @@ export const loop = ({ epoch, name, slots }: WorkerOptions) =>
     const runs = yield* Runs
     const handlers = yield* Handlers
     const instants = yield* Instants
-    const fork = yield* FiberSet.makeRuntime()
-    const run = runClaimed({ engine, handlers, reader: yield* EngineReader, runs })
+    const run = yield* Slots.make(runClaimed({ engine, handlers, reader: yield* EngineReader, runs }))
 
     // Uninterruptible, so that no task is leased without somebody to run it.
     const claimDue = (limit: number) =>
       engine.claim({ limit, rule: (task, now) => claim(task, name, handlers.get(task.kind)?.version, now) }).pipe(
         Effect.tap((claimed) =>
           Effect.sync(() => {
-            for (const one of claimed) if (one !== null) fork(run(one))
+            for (const one of claimed) if (one !== null) run(one)
           })
         ),
         Effect.uninterruptible

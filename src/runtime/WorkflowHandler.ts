@@ -100,8 +100,12 @@ const compensated = (around: Surroundings): Effect.Effect<Outcome | null> => {
     Effect.flatMap(Fiber.await),
     Effect.map((exit): Outcome | null => {
       undoing.takePending().forEach(run.later)
-      if (undoing.stopped()?._tag === "LeaseLost") return null
-      return Exit.isSuccess(exit) ? { _tag: "Stopped", compensated: true } : failed(Cause.squash(exit.cause), "undo_failed")
+      const stop = undoing.stopped()
+      if (stop?._tag === "LeaseLost") return null
+      if (Exit.isSuccess(exit)) return { _tag: "Stopped", compensated: true }
+      if (stop?._tag === "Mismatch") return { _tag: "Failed", code: stop.code, error: storedError(stop.error), final: true }
+      // The process stops: what is left to undo is undone after the next start.
+      return Cause.isInterruptedOnly(exit.cause) ? null : failed(Cause.squash(exit.cause), "undo_failed")
     })
   )
 }
@@ -164,7 +168,12 @@ export const make = (services: Services, task: AnyTask): Handler => {
             return ending(around, exit)
           }),
           Effect.tap((outcome) => Effect.sync(() => outcome !== null && run.takePending().forEach(claimed.late))),
-          Effect.tap(() => Effect.sync(around.abort))
+          Effect.tap(() =>
+            Effect.sync(() => {
+              run.close()
+              around.abort()
+            })
+          )
         )
       }),
 

@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs"
 import Database from "better-sqlite3"
-import { Effect, Schema } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import { applicationId, latestVersion, migrations } from "./Migrations.ts"
 import { orUnavailable } from "./SqliteError.ts"
 import type { EngineUnavailable } from "../Engine.ts"
@@ -56,7 +56,7 @@ const readHeader = (file: string): Buffer | null => {
 }
 
 /** Opens the file for writing, makes or migrates it, and sets what better-sqlite3 would leave unsafe. Closes with the scope. */
-export const open = (file: string, made: { readonly id: string; readonly atMs: number }) =>
+export const open = (file: string, made: { readonly id: string; readonly atMs: number }): Effect.Effect<Database.Database, DatabaseRefused | EngineUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
     yield* readVersion(file)
     const db = yield* Effect.acquireRelease(

@@ -13,7 +13,7 @@ import type { CommandEnded, CommandOptions } from "./Context.ts"
 import { isMismatch, type Place, type Scope } from "./Journal.ts"
 import { forever, type Run } from "./Run.ts"
 import { StepFailed } from "./StepFailed.ts"
-import { draftAt, ending, failedWith, mismatch, store, type Tools, unknown } from "./Steps.ts"
+import { draftAt, ending, failedWith, failureStands, mismatch, store, type Tools, unknown } from "./Steps.ts"
 import { type Codec } from "./Values.ts"
 
 export interface CommandTools extends Tools {
@@ -61,7 +61,7 @@ export const command = (tools: CommandTools, scope: Scope, name: string, options
     if (isMismatch(place)) return mismatch(run, place)
     const { known } = place
     if (known?.state === "succeeded") return Effect.orDie(codec.decode(JSON.parse(known.result ?? "null")))
-    if (known?.state === "failed" && place.builtOn) return failedWith(place, known.code ?? "step_failed", known.error ?? "")
+    if (known?.state === "failed" && failureStands(run, place)) return failedWith(place, known.code ?? "step_failed", known.error ?? "")
     const ref = known?.state === "open" ? known.supervisor : null
     return ref === null ? started(tools, place, options, codec) : found(tools, place, options, codec, ref)
   })

@@ -150,7 +150,7 @@ export interface Context<P> extends Facts<P> {
     name: string,
     options: StepOptions<A, R2, I>,
     body: (step: StepContext) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<A, StepFailed, R | R2>
+  ) => Effect.Effect<A, StepFailed, R | NoInfer<R2>>
   /** Runs a command under a supervisor that outlives this program. A cancel ends it. */
   readonly exec: (name: string, options: CommandOptions) => Effect.Effect<CommandEnded, StepFailed>
   /** Parks the run until the time has passed, over crashes and restarts. */

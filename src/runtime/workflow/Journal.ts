@@ -40,7 +40,7 @@ export interface Place {
 
 /** The code does not ask for what was recorded. The message says what stands where. */
 export interface Mismatch {
-  readonly code: "replay_mismatch" | "step_name_taken" | "step_name_unfit"
+  readonly code: "replay_mismatch" | "step_name_taken" | "step_name_unfit" | "step_unfit"
   readonly error: string
 }
 

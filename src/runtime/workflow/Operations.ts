@@ -11,6 +11,8 @@ import { command, type CommandTools } from "./Command.ts"
 import type { CommandEnded, Context, StepContext, StepOptions, Stored } from "./Context.ts"
 import { isMismatch, type Scope } from "./Journal.ts"
 import { forever } from "./Run.ts"
+import { StepFailed, wordsOf } from "./StepFailed.ts"
+import { unfit, unfitSignal, unfitTime } from "./StepOptions.ts"
 import { mismatch, step, store, type Tools, type Wanted } from "./Steps.ts"
 import { type Codec, encodedJson, schemaCodec } from "./Values.ts"
 import { child, type KindOf, sleep, waitFor } from "./Waiting.ts"
@@ -83,6 +85,20 @@ const progressOf = (tools: Tools) => {
     })
 }
 
+const artifactOf = (dir: string, name: string, content: string | Uint8Array): Wanted<Stored, never> => ({
+  name: `artifact ${name}`,
+  sort: "code",
+  effect: "idempotent",
+  codec: plain<Stored>(),
+  timeoutMs: null,
+  retry: undefined,
+  interruptible: false,
+  body: () => Effect.try({ try: () => storeFile(join(dir, "artifacts"), name, content), catch: (cause) => new StepFailed({ code: "artifact_failed", reason: wordsOf(cause) }) }),
+  probe: undefined,
+  compensate: undefined,
+  failsHonestly: true
+})
+
 /** All results, or the failure of the first branch that failed, in the order of the branches. */
 export const allOf = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): Effect.Effect<ReadonlyArray<A>, E> => {
   const failed = exits.find(Exit.isFailure)
@@ -106,6 +122,8 @@ export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Co
       return around.signal
     },
     step: <A, E, R, R2 = never, I = unknown>(name: string, options: StepOptions<A, R2, I>, body: (step: StepContext) => Effect.Effect<A, E, R>) => {
+      const issue = unfit(name, options, body)
+      if (issue !== null) return mismatch(run, issue)
       const { compensate, effect, interruptible = false, output, probe, retry, timeout } = options
       return step<A, R | R2>(around, scope, {
         name,
@@ -122,8 +140,14 @@ export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Co
       })
     },
     exec: (name, options) => command(around, scope, name, options, plain<CommandEnded>()),
-    sleep: (name, duration) => sleep(around, scope, name, duration),
-    waitFor: (signal, options = {}) => waitFor(around, scope, signal, options, codecOf(options.schema)),
+    sleep: (name, duration) => {
+      const issue = unfitTime(name, "its time", duration)
+      return issue === null ? sleep(around, scope, name, duration) : mismatch(run, issue)
+    },
+    waitFor: (signal, options = {}) => {
+      const issue = unfitSignal(signal, options.timeout)
+      return issue === null ? waitFor(around, scope, signal, options, codecOf(options.schema)) : mismatch(run, issue)
+    },
     child: (name, kind, childPayload) => child(around, around.kindOf, scope, name, kind, childPayload),
     all: (branches, { concurrency = branchesAtOnce } = {}) =>
       Effect.suspend(() => {
@@ -137,21 +161,6 @@ export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Co
     random: drawn(around, scope, isNumber, chance),
     uuid: drawn(around, scope, isText, Effect.suspend(() => Effect.map(Effect.all(Array.from({ length: 32 }, () => chance)), uuidFrom))),
     progress: said,
-    artifact: (name, content) => {
-      const wanted: Wanted<Stored, never> = {
-        name: `artifact ${name}`,
-        sort: "code",
-        effect: "idempotent",
-        codec: plain<Stored>(),
-        timeoutMs: null,
-        retry: undefined,
-        interruptible: false,
-        body: () => Effect.try({ try: () => storeFile(join(around.dir, "artifacts"), name, content), catch: (cause) => cause }),
-        probe: undefined,
-        compensate: undefined,
-        failsHonestly: true
-      }
-      return step(around, scope, wanted)
-    }
+    artifact: (name, content) => step(around, scope, artifactOf(around.dir, name, content))
   }
 }

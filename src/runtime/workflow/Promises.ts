@@ -3,13 +3,13 @@ import { Cause, Duration, Effect, Exit, Runtime } from "effect"
 import type { AsyncContext, Context, StepContext } from "./Context.ts"
 import { isMismatch, type Scope } from "./Journal.ts"
 import { allOf, codecOf, contextOf, type Surroundings } from "./Operations.ts"
+import { unfit } from "./StepOptions.ts"
 import { mismatch, step } from "./Steps.ts"
 
 /** Runs an operation for code that awaits it. When the run stops, the promise stays open: that code is forgotten. */
 type Promised = <A>(operation: Effect.Effect<A, unknown>) => Promise<A>
 
 const promised = ({ run }: Surroundings, runtime: Runtime.Runtime<never>): Promised => (operation) => {
-  // @effect-diagnostics-next-line newPromise:off
   const promise = new Promise<Effect.Effect.Success<typeof operation>>((resolve, reject) => {
     const fiber = Runtime.runFork(runtime)(operation)
     run.adopt(fiber)
@@ -39,6 +39,8 @@ const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: P
       return around.signal
     },
     step: (name, options, body) => {
+      const issue = unfit(name, options, body)
+      if (issue !== null) return promise(mismatch(around.run, issue))
       const { compensate, effect, interruptible = false, output, probe, retry, timeout } = options
       return promise(step(around, scope, {
         name,

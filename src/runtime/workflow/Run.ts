@@ -66,6 +66,8 @@ export interface Run {
   readonly start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
   /** Fibers besides the first that belong to the code, until they end. */
   readonly adopt: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
+  /** The run is over: code that still goes on finds everything closed, and no fiber is touched any more. */
+  readonly close: () => void
 }
 
 /** Neither succeeds nor holds anything: the code that waits here is interrupted or forgotten. */
@@ -116,6 +118,18 @@ const stopping = (state: State) => {
   }
   return { abort, halt, interrupt }
 }
+
+const fibersOf = (state: State): Pick<Run, "start" | "adopt" | "close"> => ({
+  start: (fiber) => void state.fibers.add(fiber),
+  adopt: (fiber) => {
+    state.fibers.add(fiber)
+    fiber.addObserver(() => state.fibers.delete(fiber))
+  },
+  close: () => {
+    state.stop ??= { _tag: "LeaseLost" }
+    state.fibers.clear()
+  }
+})
 
 /** `soon` runs a function in a later turn of the event loop. */
 export const make = (task: Task, held: Held, soon: (run: () => void) => void): Run => {
@@ -182,10 +196,6 @@ export const make = (task: Task, held: Held, soon: (run: () => void) => void): R
       const ends = wanted.kill || (open.length > 0 && open.every(({ interruptible }) => interruptible))
       if (ends) abort(wanted.kill ? "killed" : "canceled", { _tag: "Asked", compensate: wanted.compensate })
     },
-    start: (fiber) => void state.fibers.add(fiber),
-    adopt: (fiber) => {
-      state.fibers.add(fiber)
-      fiber.addObserver(() => state.fibers.delete(fiber))
-    }
+    ...fibersOf(state)
   }
 }

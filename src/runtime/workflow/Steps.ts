@@ -75,7 +75,8 @@ export const draftAt = (run: Run, place: Place, sort: StepSort, effect: StepDraf
   inputSha256: run.task.payloadSha256,
   drawn: place.drawn,
   answers,
-  supervisor: null
+  supervisor: null,
+  ...(place.known?.state === "waiting" ? { sinceMs: place.known.startedAtMs } : {})
 })
 
 export const failedWith = (place: Pick<Place, "name" | "number">, code: string, reason: string) =>
@@ -90,10 +91,16 @@ export const step = <A, R>(tools: Tools, scope: Scope, wanted: Wanted<A, R>): Ef
     if (isMismatch(place)) return mismatch(run, place)
     const { known } = place
     if (known?.state === "succeeded") return recorded(tools, place, wanted, parsed(known.result))
-    if (known?.state === "failed" && place.builtOn) return failedWith(place, known.code ?? "step_failed", known.error ?? "")
+    if (known?.state === "failed" && failureStands(run, place)) return failedWith(place, known.code ?? "step_failed", known.error ?? "")
     if (known?.state === "open" && known.effect === "dangerous") return asking(tools, place, wanted, "outcome_unknown", "its outcome was not stored")
     return tried(tools, place, wanted, 1)
   })
+
+/**
+ * Whether a failure that was recorded stands: in a run that was only parked since, once something was built on it, and in a fork that
+ * took it over. Otherwise the step is what the next attempt begins with.
+ */
+export const failureStands = (run: Run, { builtOn, known }: Place): boolean => builtOn || known?.attempt === run.task.attempt || (known?.copiedFrom ?? null) !== null
 
 const parsed = (text: string | null): Json => (text === null ? null : JSON.parse(text))
 
@@ -154,7 +161,8 @@ class TookTooLong extends Data.TaggedClass("step_timeout")<{ readonly ms: number
 // In a fiber of its own, so that a body that never ends is left behind.
 const limited = <A, R>(body: Effect.Effect<A, unknown, R>, timeoutMs: number | null, abort: LazyAbort.LazyAbort): Effect.Effect<A, unknown, R> =>
   timeoutMs === null ? body : Effect.flatMap(Effect.fork(Effect.interruptible(body)), (fiber) =>
-    Effect.timeoutOption(Fiber.join(fiber), timeoutMs).pipe(
+    // `Effect.timeoutOption` would keep a branch of `Effect.forEach` from being interrupted until its time is up.
+    Effect.raceFirst(Effect.map(Fiber.join(fiber), Option.some), Effect.as(Effect.sleep(timeoutMs), Option.none<A>())).pipe(
       Effect.onInterrupt(() => Effect.sync(() => fiber.unsafeInterruptAsFork(fiber.id()))),
       Effect.flatMap(Option.match({
         onSome: Effect.succeed,

@@ -15,7 +15,6 @@ const nothing: Codec<null> = { encode: () => Effect.succeed(null), decode: () =>
  */
 export const undoAll = (tools: Tools, askedAtMs: number): Effect.Effect<void, StepFailed> => {
   const { run, wallMs } = tools
-  const scope = rootScope(`${undoScope}@${askedAtMs}/`)
   return Effect.forEach([...run.undos].reverse(), ({ effect, name, number }) => {
     const wanted: Wanted<null, never> = {
       name: `undo ${name}`,
@@ -30,6 +29,8 @@ export const undoAll = (tools: Tools, askedAtMs: number): Effect.Effect<void, St
       compensate: undefined,
       failsHonestly: true
     }
+    // A place of its own, by the step that it undoes: a later run comes to fewer of them, since it finds the rest undone.
+    const scope = rootScope(`${undoScope}@${askedAtMs}/${number}/`)
     // Stored with whatever is stored next, the end of the task at the latest.
     return Effect.tap(step(tools, scope, wanted), () =>
       Effect.sync(() =>

@@ -45,7 +45,7 @@ export interface Codec<A> {
 
 /** The codec of a schema. Its own failures are told in words. */
 export const schemaCodec = <A, I>(schema: Schema.Schema<A, I>): Codec<A> => {
-  const encode = Schema.encode(schema)
+  const encode = Schema.encode(schema, { onExcessProperty: "error" })
   const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error" })
   return {
     encode: (value) => Effect.flatMap(Effect.mapError(encode(value), issueOf), encodedJson),

@@ -12,7 +12,7 @@ import type { ChildKind, WaitOptions } from "./Context.ts"
 import { isMismatch, type Place, type Scope } from "./Journal.ts"
 import { forever } from "./Run.ts"
 import { type StepFailed, wordsOf } from "./StepFailed.ts"
-import { draftAt, failedWith, inputDigest, mismatch, store, type Tools } from "./Steps.ts"
+import { draftAt, failedWith, failureStands, inputDigest, mismatch, store, type Tools } from "./Steps.ts"
 import type { Codec } from "./Values.ts"
 
 /** The longest sleep: what a row can hold and a clock will reach. */
@@ -41,15 +41,15 @@ export const sleep = (tools: Tools, scope: Scope, name: string, duration: Durati
     return run.wait({ untilMs: wakeAtMs, waits: [] })
   })
 
-const decoded = <A>(tools: Tools, place: Place, codec: Codec<A>, json: Json): Effect.Effect<A> =>
-  Effect.catchAll(codec.decode(json), (issue) =>
-    mismatch(tools.run, { code: "replay_mismatch", error: `what step ${place.number} ${JSON.stringify(place.name)} received does not fit: ${issue}` }))
+// Whoever sent it did not know what was wanted: the code may say so, and wait again. A replay finds the same.
+const decoded = <A>(place: Place, codec: Codec<A>, json: Json): Effect.Effect<A, StepFailed> =>
+  Effect.mapError(codec.decode(json), (issue) => failedWith(place, "received_unfit", `what it received does not fit: ${issue}`))
 
 // What came of a wait, once something is stored about it.
 const after = <A>(tools: Tools, place: Place, codec: Codec<A>, waited: Waited, wait: Effect.Effect<never>): Effect.Effect<A, StepFailed> => {
   switch (waited._tag) {
     case "Ended":
-      return waited.end._tag === "Succeeded" ? decoded(tools, place, codec, waited.end.result) : failedWith(place, waited.end.code, waited.end._tag === "Failed" ? waited.end.error : "")
+      return waited.end._tag === "Succeeded" ? decoded(place, codec, waited.end.result) : failedWith(place, waited.end.code, waited.end._tag === "Failed" ? waited.end.error : "")
     case "Waits":
       return wait
     case "Stopped":
@@ -60,8 +60,8 @@ const after = <A>(tools: Tools, place: Place, codec: Codec<A>, waited: Waited, w
 
 const known = <A>(tools: Tools, place: Place, codec: Codec<A>): Effect.Effect<A, StepFailed> | null => {
   const { known: step } = place
-  if (step?.state === "succeeded") return decoded(tools, place, codec, step.result === null ? null : JSON.parse(step.result))
-  return step?.state === "failed" && place.builtOn ? failedWith(place, step.code ?? "step_failed", step.error ?? "") : null
+  if (step?.state === "succeeded") return decoded(place, codec, step.result === null ? null : JSON.parse(step.result))
+  return step?.state === "failed" && failureStands(tools.run, place) ? failedWith(place, step.code ?? "step_failed", step.error ?? "") : null
 }
 
 export const waitFor = <A, I>(tools: Tools, scope: Scope, signal: string, options: WaitOptions<A, I>, codec: Codec<A>): Effect.Effect<A, StepFailed> =>
