@@ -4,7 +4,7 @@
  */
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Cause, Context, Deferred, Duration, Effect, type Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Random, Schema } from "effect"
+import { Cause, Context, Deferred, Duration, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Schema } from "effect"
 import { type CommandFailed, handle, submission } from "./control/Commands.ts"
 import { Kinds } from "./control/Kinds.ts"
 import { issueOf } from "./domain/AskLimits.ts"
@@ -14,7 +14,7 @@ import { KindUnknown, PayloadRefused } from "./domain/Kind.ts"
 import { type Refusal, TaskNotFound } from "./domain/Refusal.ts"
 import type { Step } from "./domain/Step.ts"
 import { type Attempt, type Task, TaskId } from "./domain/Task.ts"
-import { type Change, Engine, EngineReader, type EngineUnavailable, Flush, Instants, type TaskFilter } from "./engine/Engine.ts"
+import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, Flush, Instants, type TaskFilter } from "./engine/Engine.ts"
 import * as Live from "./engine/Live.ts"
 import * as SqliteEngine from "./engine/SqliteEngine.ts"
 import { orUnavailable } from "./engine/sqlite/SqliteError.ts"
@@ -61,7 +61,7 @@ export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", {
 
 export interface SubmitOptions {
   /** Idempotency key: the same key and payload give the same task, another payload is refused. */
-  readonly key?: string
+  readonly key?: string | null
 }
 
 export type Rejected = CommandFailed
@@ -123,7 +123,7 @@ const handlersOf = <R>(options: Options<R>) =>
       const alarms = yield* AlarmsLive.Alarms
       const { wallMs } = yield* Instants
       const exec = yield* Exec.Exec
-      const services = { engine, flush, alarms, exec, chance: Random.next, wallMs, kindOf: check, filesDir: join(dirname(resolve(options.file)), "runs") }
+      const services = { engine, flush, alarms, exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir: join(dirname(resolve(options.file)), "runs") }
       const provided = (task: AnyTask<R>): AnyTask => ({ ...task, run: (payload, around) => Effect.provide(task.run(payload, around), context) })
       return new Map<string, Handler>(options.tasks.map((task) => [task.kind.name, WorkflowHandler.make(services, provided(task))]))
     })
@@ -142,22 +142,25 @@ const client = (actor: string) =>
     const reader = yield* EngineReader
     const kinds = yield* Kinds
     const { wallMs } = yield* Instants
+    const chance = yield* Chance
     const ended = yield* Endings.make
     const context = yield* Effect.context<Engine | EngineReader | Kinds | Instants>()
     const given = <A, E>(effect: Effect.Effect<A, E, Engine | EngineReader | Kinds | Instants>): Effect.Effect<A, E> => Effect.provide(effect, context)
     const isId = Schema.is(TaskId)
     const idOf = (id: string): Effect.Effect<TaskId, TaskNotFound> => (isId(id) ? Effect.succeed(id) : new TaskNotFound({ task: JSON.stringify(id.slice(0, 40)) }))
-    const encoded = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P) => Effect.mapError(task.encode(payload), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
-    const changeFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, key: string | undefined): Effect.Effect<Change<Answer>, Refused | KindUnknown> =>
-      issueOf({ reason: null, kind: task.name }, key ?? null) !== null
-        ? new Refused({ kind: task.name, reason: issueOf({ reason: null }, key ?? null) ?? "" })
-        : kinds.get(task.name) === task.kind
-        ? Effect.flatMap(encoded(task, payload), (json) => submission({ kind: task.kind, payload: json, actor, channel: "code", key: key ?? null }, wallMs()))
-        : new KindUnknown({ kind: task.name, known: [] })
+    const changeFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, key: string | null): Either.Either<Change<Answer>, Refused | KindUnknown> => {
+      const issue = issueOf({ reason: null, kind: task.name }, key)
+      if (issue !== null) return Either.left(new Refused({ kind: task.name, reason: issue }))
+      if (kinds.get(task.name) !== task.kind) return Either.left(new KindUnknown({ kind: task.name, known: [] }))
+      return Either.mapBoth(task.encode(payload), {
+        onLeft: (error) => new Refused({ kind: task.name, reason: wordsOf(error) }),
+        onRight: (json) => submission({ kind: task.kind, payload: json, actor, channel: "code", key }, chance, wallMs())
+      })
+    }
 
     return Opsgate.of({
-      submit: (task, payload, { key } = {}) => Effect.flatMap(changeFor(task, payload, key), engine.commit),
-      submitAll: (task, all) => Effect.flatMap(Effect.forEach(all, ({ key, payload }) => changeFor(task, payload, key)), engine.commitAll),
+      submit: (task, payload, { key = null } = {}) => Effect.flatMap(Effect.suspend(() => changeFor(task, payload, key)), engine.commit),
+      submitAll: (task, all) => Effect.flatMap(Effect.suspend(() => Either.all(all.map(({ key = null, payload }) => changeFor(task, payload, key)))), engine.commitAll),
       ended: (id) => Effect.flatMap(idOf(id), ended),
       result: (task, id) =>
         Effect.flatMap(Effect.flatMap(idOf(id), ended), ({ failure, result, state }): Effect.Effect<Effect.Effect.Success<ReturnType<typeof task.decodeResult>>, Refused | TaskEnded> =>
@@ -170,7 +173,8 @@ const client = (actor: string) =>
         const issue = issueOf(decoded.right, key)
         return issue === null ? given(handle({ ask: decoded.right, actor, channel: "code", key })) : new Refused({ kind: ask.op, reason: issue })
       },
-      get: (id) => Effect.flatMap(Effect.flatMap(idOf(id), reader.get), (task) => (task === undefined ? Effect.fail(new TaskNotFound({ task: id })) : Effect.succeed(task))),
+      get: (id) =>
+        Effect.filterOrFail(Effect.flatMap(idOf(id), reader.get), (task): task is Task => task !== undefined, () => new TaskNotFound({ task: id })),
       steps: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.steps(known))),
       attempts: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.attempts(known))),
       list: reader.list

@@ -1,12 +1,12 @@
 /** The server: takes the lock, listens for commands, and runs work until it is told to stop. */
-import { Deferred, Effect, Layer, Logger, Random, Schedule } from "effect"
+import { Deferred, Effect, Layer, Logger, Schedule } from "effect"
 import { localActor } from "./Ask.ts"
 import * as Config from "./Config.ts"
 import { Kinds } from "./control/Kinds.ts"
 import { runsDir, socketFile } from "./DataDir.ts"
 import { serve as serveCommands } from "./edge/cli/CommandSocket.ts"
 import { exitCode } from "./edge/cli/ExitCode.ts"
-import { Engine, Flush, Instants } from "./engine/Engine.ts"
+import { Chance, Engine, Flush, Instants } from "./engine/Engine.ts"
 import * as Layers from "./Layers.ts"
 import * as AlarmsLive from "./runtime/Alarms.ts"
 import * as Exec from "./runtime/Exec.ts"
@@ -47,7 +47,7 @@ const handlers = (config: Config.Config, supervisorPath: string) =>
       const { check } = yield* Kinds
       const { wallMs } = yield* Instants
       const filesDir = runsDir(config.dataDir)
-      const services = { engine, flush, alarms, exec, chance: Random.next, wallMs, kindOf: check, filesDir }
+      const services = { engine, flush, alarms, exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir }
       const handlerOf = (declared: Config.DeclaredKind): Handler =>
         declared._tag === "Code"
           ? WorkflowHandler.make(services, declared.task)

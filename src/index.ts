@@ -16,7 +16,7 @@ export { type Attempt, type Task as TaskRecord, TaskId, TaskState } from "./doma
 export { isTerminal, taskStates } from "./domain/TaskState.ts"
 export { eventVersion, type TaskEvent, toLine } from "./domain/TaskEvent.ts"
 export { isLegal, origin, transitions } from "./domain/Transition.ts"
-export { Engine, EngineReader, EngineUnavailable, Fatal, Flush, Instants } from "./engine/Engine.ts"
+export { Chance, Engine, EngineReader, EngineUnavailable, Fatal, Flush, Instants } from "./engine/Engine.ts"
 export * as Live from "./engine/Live.ts"
 export * as MemoryEngine from "./engine/MemoryEngine.ts"
 export * as SqliteEngine from "./engine/SqliteEngine.ts"

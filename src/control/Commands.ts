@@ -2,7 +2,7 @@
  * The one handler of commands: whatever the channel, an ask becomes one decision in one transaction.
  * Who asks comes from authentication; the ask itself names no actor.
  */
-import { Effect, Random, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import type { Json } from "../domain/Canonical.ts"
 import { type Ask, type Channel, type Command, needsReason } from "../domain/Command.ts"
 import { type Answer, type Decision, refuseCommand } from "../domain/Decision.ts"
@@ -19,7 +19,7 @@ import { approve, reject, submit } from "../domain/Request.ts"
 import { signal } from "../domain/Signal.ts"
 import type { Step } from "../domain/Step.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
-import { Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
+import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
 import { Kinds } from "./Kinds.ts"
 
 /** The text fits several tasks. Nothing was stored. */
@@ -41,15 +41,12 @@ export interface Asked {
 
 export type CommandFailed = Refusal | KindUnknown | PayloadRefused | TaskAmbiguous | EngineUnavailable
 
-const chance = Random.next
-
-// Flat, since every task passes here: `Effect.all` takes ten times as long.
-const drawTrace = Effect.flatMap(chance, (a) => Effect.flatMap(chance, (b) => Effect.flatMap(chance, (c) => Effect.map(chance, (d) => traceFrom([a, b, c, d])))))
-const drawId = (wallMs: number): Effect.Effect<TaskId> => Effect.flatMap(chance, (a) => Effect.map(chance, (b) => taskIdFrom(wallMs, [a, b])))
+const drawTrace = ({ next }: Chance["Type"]): string => traceFrom([next(), next(), next(), next()])
+const drawId = ({ next }: Chance["Type"], wallMs: number): TaskId => taskIdFrom(wallMs, [next(), next()])
 
 /** Decides and stores one command. The answer comes after the commit; a refusal has left its event. */
 export const handle = Effect.fn("Commands.handle")(function*({ actor, ask, channel, key }: Asked) {
-  const command: Command = { ask, actor, channel, key, trace: yield* drawTrace }
+  const command: Command = { ask, actor, channel, key, trace: drawTrace(yield* Chance) }
   return yield* ask.op === "submit" ? submitNew({ ...command, ask }) : onOne({ ...command, ask })
 })
 
@@ -66,7 +63,7 @@ const changeFor = (command: Command<Submit>) =>
     const kinds = yield* Kinds
     const kind = yield* kinds.check(command.ask.kind, command.ask.payload)
     const { wallMs } = yield* Instants
-    return submitting(command, kind, yield* drawId(wallMs()))
+    return submitting(command, kind, drawId(yield* Chance, wallMs()))
   })
 
 const submitting = (command: Command<Submit>, kind: Kind, id: TaskId) => ({
@@ -76,9 +73,11 @@ const submitting = (command: Command<Submit>, kind: Kind, id: TaskId) => ({
 })
 
 /** The change that a submit comes to, for callers who know the kind, and that the payload fits it. Nothing is stored yet. */
-export const submission = ({ actor, channel, key, kind, payload }: Omit<Asked, "ask"> & { readonly kind: Kind; readonly payload: Json }, wallMs: number) =>
-  Effect.flatMap(drawTrace, (trace) =>
-    Effect.map(drawId(wallMs), (id) => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null }, actor, channel, key, trace }, kind, id)))
+export const submission = (
+  { actor, channel, key, kind, payload }: Omit<Asked, "ask"> & { readonly kind: Kind; readonly payload: Json },
+  chance: Chance["Type"],
+  wallMs: number
+): Change<Answer> => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null }, actor, channel, key, trace: drawTrace(chance) }, kind, drawId(chance, wallMs))
 
 type AskOnTask = Exclude<Ask, { op: "submit" }>
 
@@ -93,7 +92,7 @@ const onOne = (asked: Command<AskOnTask>) =>
       if (task !== undefined) yield* kinds.check(task.kind, command.ask.payload)
     }
     const { wallMs } = yield* Instants
-    const forkId = yield* drawId(wallMs())
+    const forkId = drawId(yield* Chance, wallMs())
     const change = onTask(id, (task, now, { steps, stored }) =>
       oncePerKey(command, stored, () => decide(command, { task, steps, kind: kinds.get(task.kind), forkId }, now)), command.key)
     return yield* engine.commit(command.ask.op === "fork" ? { ...change, stepsOf: id } : change)

@@ -50,6 +50,24 @@ export class Instants extends Context.Tag("opsgate/engine/Instants")<Instants, {
   readonly monoMs: () => number
 }>() {}
 
+// A pool, since one call costs as much as a thousand numbers.
+const pooled = (): (() => number) => {
+  const pool = new Uint32Array(1024)
+  let next = pool.length
+  return () => {
+    if (next === pool.length) {
+      crypto.getRandomValues(pool)
+      next = 0
+    }
+    return (pool[next++] ?? 0) / 2 ** 32
+  }
+}
+
+/** Chance: for ids, traces and the jitter of pauses. In production that of the operating system; a simulator has its own. */
+export class Chance extends Context.Reference<Chance>()("opsgate/engine/Chance", {
+  defaultValue: (): { readonly next: () => number } => ({ next: pooled() })
+}) {}
+
 /** When pending changes are written. In production a turn of the event loop; a simulator has its own. */
 export class Flush extends Context.Tag("opsgate/engine/Flush")<Flush, {
   readonly soon: (run: () => void) => void
@@ -142,6 +160,9 @@ export class Engine extends Context.Tag("opsgate/engine/Engine")<Engine, {
 
   /** One heartbeat for all leases of an epoch; no event. False, and nothing changed, when the epoch is over. */
   readonly renew: (epoch: number, leaseMs: number) => Effect.Effect<boolean, EngineUnavailable>
+
+  /** The steps of a task, by number: what the reader says, at a tenth of its price. */
+  readonly stepsOf: (id: TaskId) => Effect.Effect<ReadonlyArray<Step>, EngineUnavailable>
 
   /** Ids of tasks that time alone changes at or before `nowMs`. */
   readonly due: (nowMs: number, limit: number) => Effect.Effect<ReadonlyArray<TaskId>, EngineUnavailable>

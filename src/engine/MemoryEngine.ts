@@ -126,6 +126,8 @@ const writer = (store: Store, announce: (tasks: ReadonlyArray<Task>) => Effect.E
       return true
     }),
 
+  stepsOf: (id) => Effect.sync(() => store.stepsOf(id)),
+
   due: (nowMs, limit) =>
     Effect.sync(() =>
       [...store.tasks.values()]

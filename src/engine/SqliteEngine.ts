@@ -173,6 +173,7 @@ const makeEngine = (store: Store.Store, writer: Writer.Writer, changes: PubSub.P
         return Either.right(true)
       }, () => undefined),
     due: (nowMs, limit) => orUnavailable("read", () => store.dueIds(nowMs, limit).map((id) => TaskId.make(id))),
+    stepsOf: (id) => orUnavailable("read", () => store.steps(id)),
     nextDue: orUnavailable("read", store.nextDue),
     watch: PubSub.subscribe(changes)
   }

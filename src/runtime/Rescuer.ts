@@ -2,12 +2,12 @@
  * Takes back the runs of earlier epochs: at the start, and after this process was stopped for longer than its lease.
  * It first looks what became of each command, adopts, settles or ends it, and only then lets anybody claim.
  */
-import { Effect, FiberSet, Random } from "effect"
+import { Effect, FiberSet } from "effect"
 import { type Finding, reclaim } from "../domain/Execution.ts"
 import type { Held } from "../domain/Lease.ts"
 import { onTask } from "../domain/OnTask.ts"
 import type { Task } from "../domain/Task.ts"
-import { Engine, EngineReader } from "../engine/Engine.ts"
+import { Chance, Engine, EngineReader } from "../engine/Engine.ts"
 import { Handlers } from "./Handler.ts"
 import { Runs } from "./Runs.ts"
 import { patience, patiently } from "./Patience.ts"
@@ -30,8 +30,8 @@ const takeBack = (task: Task, worker: string, watch: (task: Task, held: Held) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const finding = yield* findingFor(task)
-    const chance = yield* Random.next
-    const { adopted, task: after } = yield* engine.commit(onTask(task.id, (current, now) => reclaim(current, finding, worker, now, chance))).pipe(patiently)
+    const jitter = (yield* Chance).next()
+    const { adopted, task: after } = yield* engine.commit(onTask(task.id, (current, now) => reclaim(current, finding, worker, now, jitter))).pipe(patiently)
     if (adopted !== null) watch(after, adopted)
     yield* Effect.logDebug("a lost run was taken back", { task: task.id, finding: finding._tag, state: after.state })
   }).pipe(
@@ -46,13 +46,14 @@ export const make = (worker: string) =>
     const runs = yield* Runs
     const handlers = yield* Handlers
     const engine = yield* Engine
+    const chance = yield* Chance
     const fork = yield* FiberSet.makeRuntime()
 
     const watch = (task: Task, held: Held) => {
       const handler = handlers.get(task.kind)
       if (handler === undefined) return
       fork(runs.during(task, held, ({ requested }) =>
-        Effect.flatMap(handler.watch(task, requested), (outcome) => settleRun(engine, task, held, outcome))))
+        Effect.flatMap(handler.watch(task, requested), (outcome) => settleRun({ chance, engine }, { held, task }, outcome))))
     }
 
     const takeBackAll = (epoch: number): Effect.Effect<void, never, Engine | Handlers> =>

@@ -2,7 +2,7 @@
  * Tasks in code: a kind with its payload schema, its limits, and the function that does the work. What stands here is what the
  * rules see; what the function may do is in `workflow/Context.ts`.
  */
-import { Duration, Effect, Schema } from "effect"
+import { Duration, Effect, Either, Schema } from "effect"
 import type { Json } from "../domain/Canonical.ts"
 import { effectOf, type Kind, kindVersion } from "../domain/Kind.ts"
 import type { TaskClass } from "../domain/Task.ts"
@@ -116,25 +116,22 @@ const definition = <P, A, R, PI, AI>(
       const decoded = isPayload(json)
       return decoded._tag === "Right" ? null : issueOf(decoded.left)
     },
-    run: (json, around) =>
-      payload.decode(json).pipe(
-        Effect.mapError((issue) => new Misfit({ what: "payload", issue })),
-        Effect.flatMap((decoded) => body(decoded, around)),
-        Effect.flatMap((value) =>
-          Effect.mapError(result === null ? encodedJson(value) : result.encode(value), (issue) => new Misfit({ what: "result", issue }))
-        )
-      ),
-    encode: (value) => Effect.mapError(payload.encode(value), (issue) => new Misfit({ what: "payload", issue })),
-    decodeResult: (json) => result === null ? plainResult<A>(json) : Effect.mapError(result.decode(json), (issue) => new Misfit({ what: "result", issue }))
+    run: (json, around) => {
+      const decoded = payload.decode(json)
+      if (Either.isLeft(decoded)) return new Misfit({ what: "payload", issue: decoded.left })
+      return Effect.flatMap(body(decoded.right, around), (value) =>
+        Either.mapLeft(result === null ? encodedJson(value) : result.encode(value), (issue) => new Misfit({ what: "result", issue })))
+    },
+    encode: (value) => Either.mapLeft(payload.encode(value), (issue) => new Misfit({ what: "payload", issue })),
+    decodeResult: (json) => result === null ? plainResult<A>(json) : Either.mapLeft(result.decode(json), (issue) => new Misfit({ what: "result", issue }))
   }
 }
 
 // Plain JSON is what the function returned.
-const plainResult = <A>(json: Json): Effect.Effect<A> =>
-  Effect.sync(() => {
-    const box: { readonly value: A } = JSON.parse(JSON.stringify({ value: json }))
-    return box.value
-  })
+const plainResult = <A>(json: Json): Either.Either<A> => {
+  const box: { readonly value: A } = JSON.parse(JSON.stringify({ value: json }))
+  return Either.right(box.value)
+}
 
 /**
  * Defines a task by an Effect. A failure of it is a failed attempt, `TaskFailed` a final one. Throws when the name or the options

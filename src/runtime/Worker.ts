@@ -3,7 +3,7 @@
  *
  * A run that has lost its lease is not interrupted: it learns it from the fence, at its next write. Nobody waits for it.
  */
-import { Cause, Duration, Effect, Exit, Option, Queue, Random, Ref } from "effect"
+import { Cause, Duration, Effect, Exit, Option, Queue, Ref } from "effect"
 import { claim, type Claimed } from "../domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../domain/Execution.ts"
 import type { Held } from "../domain/Lease.ts"
@@ -12,7 +12,7 @@ import { onTask } from "../domain/OnTask.ts"
 import type { LeaseLost } from "../domain/Refusal.ts"
 import type { Step, StepChange } from "../domain/Step.ts"
 import type { Task } from "../domain/Task.ts"
-import { Engine, EngineReader, type EngineUnavailable, Instants } from "../engine/Engine.ts"
+import { Chance, Engine, type EngineUnavailable, Instants } from "../engine/Engine.ts"
 import { type Handler, Handlers, type Run } from "./Handler.ts"
 import { patience, patiently } from "./Patience.ts"
 import { Runs } from "./Runs.ts"
@@ -30,16 +30,26 @@ export interface WorkerOptions {
   readonly epoch: Ref.Ref<number>
 }
 
-/** Stores how a run ended. A write that comes too late is refused, counted by its event, and dropped here. */
-export const settleRun = (engine: Engine["Type"], task: Task, held: Held, outcome: Outcome, more: ReadonlyArray<StepChange> = []): Effect.Effect<void> =>
-  Effect.flatMap(outcome._tag === "Failed" ? Random.next : noChance, (chance) =>
-    Effect.asVoid(Effect.catchAll(
-      patiently(engine.commit(onTask(task.id, (current, now) => settle(current, held, outcome, now, chance, more)))),
-      (error) => Effect.logWarning("a result was not stored", { task: task.id, reason: error.message })
-    )))
+interface Hands {
+  readonly chance: Chance["Type"]
+  readonly engine: Engine["Type"]
+  readonly runs: Runs["Type"]
+  readonly handlers: Handlers["Type"]
+}
 
-/** Only a failure is tried again after a pause that chance has a part in. */
-const noChance = Effect.succeed(0)
+/** Stores how a run ended. A write that comes too late is refused, counted by its event, and dropped here. */
+export const settleRun = (
+  { chance, engine }: Pick<Hands, "chance" | "engine">,
+  { held, task }: Claimed,
+  outcome: Outcome,
+  more: ReadonlyArray<StepChange> = []
+): Effect.Effect<void> => {
+  const jitter = chance.next()
+  return Effect.asVoid(Effect.catchAll(
+    patiently(engine.commit(onTask(task.id, (current, now) => settle(current, held, outcome, now, jitter, more)))),
+    (error) => Effect.logWarning("a result was not stored", { task: task.id, reason: error.message })
+  ))
+}
 
 const beginUnder = (engine: Engine["Type"], task: Task, held: Held): Run["begin"] => (draft) =>
   Effect.catchAll(engine.commit(onTask(task.id, (current, now) => begin(current, held, draft, now))), (error) =>
@@ -58,18 +68,11 @@ const outcomeOf = (exit: Exit.Exit<Outcome | null, LeaseLost | EngineUnavailable
 
 const noSteps: Effect.Effect<ReadonlyArray<Step>> = Effect.succeed([])
 
-interface Hands {
-  readonly engine: Engine["Type"]
-  readonly reader: EngineReader["Type"]
-  readonly runs: Runs["Type"]
-  readonly handlers: Handlers["Type"]
-}
-
 /** Runs a claimed task to its end and stores it. Uninterruptible but for what its handler makes interruptible. */
-const runClaimed = ({ engine, handlers, reader, runs }: Hands) => ({ held, task }: Claimed): Effect.Effect<void> => {
+const runClaimed = ({ chance, engine, handlers, runs }: Hands) => ({ held, task }: Claimed): Effect.Effect<void> => {
   const handler: Handler | undefined = handlers.get(task.kind)
-  if (handler === undefined) return settleRun(engine, task, held, { _tag: "Failed", code: "kind_unknown", error: `no kind ${task.kind} is declared` })
-  const known = task.steps === 0 ? noSteps : Effect.orDie(Effect.retry(reader.steps(task.id), { schedule: patience }))
+  if (handler === undefined) return settleRun({ chance, engine }, { held, task }, { _tag: "Failed", code: "kind_unknown", error: `no kind ${task.kind} is declared` })
+  const known = task.steps === 0 ? noSteps : Effect.orDie(Effect.retry(engine.stepsOf(task.id), { schedule: patience }))
   return Effect.uninterruptible(runs.during(task, held, (asked) =>
     Effect.flatMap(known, (steps) => {
       let begun = false
@@ -78,7 +81,7 @@ const runClaimed = ({ engine, handlers, reader, runs }: Hands) => ({ held, task 
       const tracked: Run["begin"] = (draft) => Effect.tap(begins(draft), () => Effect.sync(() => (begun = draft.effect === "dangerous")))
       return Effect.flatMap(Effect.exit(handler.run({ task, held, steps, begin: tracked, asked, late: (change) => void late.push(change) })), (exit) => {
         const outcome = outcomeOf(exit, begun)
-        return outcome === null ? Effect.void : settleRun(engine, task, held, outcome, late)
+        return outcome === null ? Effect.void : settleRun({ chance, engine }, { held, task }, outcome, late)
       })
     })))
 }
@@ -90,7 +93,7 @@ export const loop = ({ epoch, name, slots }: WorkerOptions) =>
     const runs = yield* Runs
     const handlers = yield* Handlers
     const instants = yield* Instants
-    const run = yield* Slots.make(runClaimed({ engine, handlers, reader: yield* EngineReader, runs }))
+    const run = yield* Slots.make(runClaimed({ chance: yield* Chance, engine, handlers, runs }))
 
     // Uninterruptible, so that no task is leased without somebody to run it.
     const claimDue = (limit: number) =>

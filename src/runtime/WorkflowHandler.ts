@@ -28,7 +28,7 @@ export interface Services {
   readonly alarms: Alarms["Type"]
   readonly exec: Exec["Type"]
   /** Uniform in [0, 1). */
-  readonly chance: Effect.Effect<number>
+  readonly chance: () => number
   readonly wallMs: () => number
   readonly kindOf: KindOf
   /** Where the files of tasks are kept. */

@@ -58,19 +58,23 @@ export const bulk = (count) =>
     return Effect.runPromise(all.pipe(Effect.provide(opened({ file, tasks: [task], workers: 0 }))))
   })
 
-/** Seconds from the request until the function of the task begins, one after the other on an idle system. */
-const starts = (count) =>
+/**
+ * Seconds from the request until the function of the task begins, one after the other on an idle system. The first ones, while the
+ * machine code is made, do not count.
+ */
+const starts = (count, warmUp = 200) =>
   inFolder((file) => {
     let begun = () => undefined
     const task = Task.define("bench.start", { payload }, () => Effect.sync(() => begun()))
     const all = Effect.gen(function*() {
       const opsgate = yield* Opsgate.Opsgate
       const seconds = []
-      for (let n = 0; n < count; n++) {
+      for (let n = -warmUp; n < count; n++) {
         const startedAt = process.hrtime.bigint()
         const started = new Promise((resolve) => (begun = () => resolve(secondsSince(startedAt))))
         const { task: id } = yield* opsgate.submit(task, { n })
-        seconds.push(yield* Effect.promise(() => started))
+        const took = yield* Effect.promise(() => started)
+        if (n >= 0) seconds.push(took)
         yield* opsgate.ended(id)
         yield* Effect.sleep("5 millis")
       }

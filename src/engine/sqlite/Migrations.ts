@@ -75,7 +75,7 @@ CREATE TABLE idempotency (
   channel      TEXT NOT NULL,
   answer       TEXT NOT NULL,
   at           INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE outbox (
   id     INTEGER PRIMARY KEY,

@@ -109,9 +109,13 @@ const rememberedMax = 4096
  */
 const makeMemory = (sql: Statements) => {
   const tasks = new Map<string, Task>()
+  // Half of them at once: to begin to look through a map costs more than to go on.
   const forgetOldest = (): void => {
-    const { value: oldest } = tasks.keys().next()
-    if (oldest !== undefined) tasks.delete(oldest)
+    let left = rememberedMax / 2
+    for (const id of tasks.keys()) {
+      if (left-- <= 0) return
+      tasks.delete(id)
+    }
   }
   const keep = (task: Task): Task => {
     tasks.set(task.id, task)

@@ -3,7 +3,7 @@
  * after every wait and every crash; what it did through its context is not done again, so everything else in it has to come out the
  * same each time: no clock, no chance, no input or output outside of steps.
  */
-import type { Duration, Effect, Schema } from "effect"
+import type { Duration, Effect, Either, Schema } from "effect"
 import type { Json } from "../../domain/Canonical.ts"
 import type { EffectClass } from "../../domain/EffectClass.ts"
 import type { StepFailed } from "./StepFailed.ts"
@@ -124,8 +124,8 @@ export interface CommandEnded {
 /** A kind of task that can be asked for: its name and how its payload and result are written. */
 export interface ChildKind<P, A> {
   readonly name: string
-  readonly encode: (payload: P) => Effect.Effect<Json, unknown>
-  readonly decodeResult: (result: Json) => Effect.Effect<A, unknown>
+  readonly encode: (payload: P) => Either.Either<Json, unknown>
+  readonly decodeResult: (result: Json) => Either.Either<A, unknown>
 }
 
 export interface Stored {

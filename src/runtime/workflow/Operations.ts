@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs"
 import { createHash } from "node:crypto"
 import { join } from "node:path"
-import { Duration, Effect, Exit, type Schema } from "effect"
+import { Duration, Effect, Either, Exit, type Schema } from "effect"
 import type { Json } from "../../domain/Canonical.ts"
 import { progress } from "../../domain/Checkpoint.ts"
 import { onTask } from "../../domain/OnTask.ts"
@@ -30,7 +30,7 @@ const progressEveryMs = 1000
 const plain = <A>(): Codec<A> => ({
   encode: (value) => encodedJson(value),
   // What was kept is what the step returned, in its plain form.
-  decode: (json) => Effect.succeed(unchecked<A>(json))
+  decode: (json) => Either.right(unchecked<A>(json))
 })
 
 const unchecked = <A>(json: Json): A => {
@@ -158,8 +158,8 @@ export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Co
         return Effect.flatMap(Effect.forEach(branches, (branch, index) => Effect.exit(branch(contextOf(around, scopeOf(index), payload))), { concurrency }), allOf)
       }),
     now: drawn(around, scope, isNumber, Effect.sync(wallMs)),
-    random: drawn(around, scope, isNumber, chance),
-    uuid: drawn(around, scope, isText, Effect.suspend(() => Effect.map(Effect.all(Array.from({ length: 32 }, () => chance)), uuidFrom))),
+    random: drawn(around, scope, isNumber, Effect.sync(chance)),
+    uuid: drawn(around, scope, isText, Effect.sync(() => uuidFrom(Array.from({ length: 32 }, chance)))),
     progress: said,
     artifact: (name, content) => step(around, scope, artifactOf(around.dir, name, content))
   }

@@ -24,7 +24,10 @@ const promised = ({ run }: Surroundings, runtime: Runtime.Runtime<never>): Promi
 }
 
 /** A foreign function that answers a promise, or throws. */
-export const awaited = <A>(call: () => Promise<A> | A): Effect.Effect<A, unknown> => Effect.tryPromise({ try: async () => call(), catch: (cause) => cause })
+// What it throws is handed on as it is: how it is told, and what it means, is decided where the effect class is known.
+export const awaited = <A>(call: () => Promise<A> | A): Effect.Effect<A, unknown> =>
+  // @effect-diagnostics-next-line unknownInEffectCatch:off
+  Effect.tryPromise({ try: async () => call(), catch: (cause) => cause })
 
 const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: Promised): AsyncContext<P> => {
   const context: Context<P> = contextOf(around, scope, payload)

@@ -26,7 +26,7 @@ export interface Tools {
   readonly journal: Journal
   readonly engine: Engine["Type"]
   /** Uniform in [0, 1). */
-  readonly chance: Effect.Effect<number>
+  readonly chance: () => number
   readonly wallMs: () => number
 }
 
@@ -162,7 +162,7 @@ class TookTooLong extends Data.TaggedClass("step_timeout")<{ readonly ms: number
 const limited = <A, R>(body: Effect.Effect<A, unknown, R>, timeoutMs: number | null, abort: LazyAbort.LazyAbort): Effect.Effect<A, unknown, R> =>
   timeoutMs === null ? body : Effect.flatMap(Effect.fork(Effect.interruptible(body)), (fiber) =>
     // `Effect.timeoutOption` would keep a branch of `Effect.forEach` from being interrupted until its time is up.
-    Effect.raceFirst(Effect.map(Fiber.join(fiber), Option.some), Effect.as(Effect.sleep(timeoutMs), Option.none<A>())).pipe(
+    Effect.raceFirst(Effect.asSome(Fiber.join(fiber)), Effect.as(Effect.sleep(timeoutMs), Option.none<A>())).pipe(
       Effect.onInterrupt(() => Effect.sync(() => fiber.unsafeInterruptAsFork(fiber.id()))),
       Effect.flatMap(Option.match({
         onSome: Effect.succeed,
@@ -224,11 +224,10 @@ const again = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
   const { run } = tools
   // It counts as being in the middle of something while it waits, and may be ended there.
   run.began({ number: place.number, name: place.name, effect: "read", interruptible: true, abort: () => undefined })
-  return Effect.flatMap(tools.chance, (chance) =>
-    Effect.zipRight(
-      Effect.sleep(delayAfterMs(attempt, { attemptsMax: retry.attempts, baseMs, capMs }, chance)),
-      tried(tools, place, wanted, attempt + 1)
-    ))
+  return Effect.zipRight(
+    Effect.sleep(delayAfterMs(attempt, { attemptsMax: retry.attempts, baseMs, capMs }, tools.chance())),
+    tried(tools, place, wanted, attempt + 1)
+  )
 }
 
 // Nobody stored whether it happened. The outside system may know.

@@ -1,5 +1,5 @@
 /** Undoing what a run has done: the steps that said how, the last first. Each is a step of its own, so a crash in between repeats none. */
-import { Effect } from "effect"
+import { Effect, Either } from "effect"
 import { ended } from "../../domain/Checkpoint.ts"
 import { undoScope } from "../../domain/Execution.ts"
 import { rootScope } from "./Journal.ts"
@@ -7,7 +7,7 @@ import type { StepFailed } from "./StepFailed.ts"
 import { step, type Tools, type Wanted } from "./Steps.ts"
 import type { Codec } from "./Values.ts"
 
-const nothing: Codec<null> = { encode: () => Effect.succeed(null), decode: () => Effect.succeed(null) }
+const nothing: Codec<null> = { encode: () => Either.right(null), decode: () => Either.right(null) }
 
 /**
  * Undoes all of it under the request that was made at `askedAtMs`, which tells this round from an earlier one. Fails when one

@@ -1,5 +1,5 @@
 /** Results as JSON: what is kept is what a replay gets, so the first run gets it in the same form. */
-import { Effect, Either, ParseResult, Schema } from "effect"
+import { Either, ParseResult, Schema } from "effect"
 import type { Json } from "../../domain/Canonical.ts"
 
 /** Where a value is no plain JSON, in words; null when it is. `undefined` stands for null at the top and is left out of objects. */
@@ -39,17 +39,17 @@ export const encodedJson = (value: unknown): Either.Either<Json, string> => {
 
 /** How a value is written and read again. */
 export interface Codec<A> {
-  readonly encode: (value: A) => Effect.Effect<Json, string>
-  readonly decode: (json: Json) => Effect.Effect<A, string>
+  readonly encode: (value: A) => Either.Either<Json, string>
+  readonly decode: (json: Json) => Either.Either<A, string>
 }
 
-/** The codec of a schema. Its own failures are told in words. */
+/** The codec of a schema, which has to need nothing and wait for nothing. Its own failures are told in words. */
 export const schemaCodec = <A, I>(schema: Schema.Schema<A, I>): Codec<A> => {
-  const encode = Schema.encode(schema, { onExcessProperty: "error" })
-  const decode = Schema.decodeUnknown(schema, { onExcessProperty: "error" })
+  const encode = Schema.encodeEither(schema, { onExcessProperty: "error" })
+  const decode = Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })
   return {
-    encode: (value) => Effect.flatMap(Effect.mapError(encode(value), issueOf), encodedJson),
-    decode: (json) => Effect.mapError(decode(json), issueOf)
+    encode: (value) => Either.flatMap(Either.mapLeft(encode(value), issueOf), encodedJson),
+    decode: (json) => Either.mapLeft(decode(json), issueOf)
   }
 }
 

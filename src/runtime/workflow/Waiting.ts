@@ -1,5 +1,5 @@
 /** What parks a run: time, a signal, a child. What it waits for is stored when it is parked, or with the next step if that is earlier. */
-import { Duration, Effect, Random } from "effect"
+import { Duration, Effect, Either } from "effect"
 import type { Json } from "../../domain/Canonical.ts"
 import { childWait, ended, signalWait, spawn, takeChild, takeSignal, type Waited } from "../../domain/Checkpoint.ts"
 import { opened } from "../../domain/Execution.ts"
@@ -101,7 +101,7 @@ export const child = <P, A>(tools: Tools, kindOf: KindOf, scope: Scope, name: st
     if (run.stopped() !== null) return forever
     const place = journal.enter(scope, name, "child")
     if (isMismatch(place)) return mismatch(run, place)
-    const codec: Codec<A> = { encode: () => Effect.succeed(null), decode: (json) => Effect.mapError(wanted.decodeResult(json), wordsOf) }
+    const codec: Codec<A> = { encode: () => Either.right(null), decode: (json) => Either.mapLeft(wanted.decodeResult(json), wordsOf) }
     const recorded = known(tools, place, codec)
     if (recorded !== null) return recorded
     const draft = draftAt(run, place, "child", "idempotent", false)
@@ -117,8 +117,8 @@ const payloadOf = <P, A>(place: Place, kindOf: KindOf, wanted: ChildKind<P, A>, 
 
 const asking = <A>(tools: Tools, place: Place, draft: StepDraft, codec: Codec<A>, { json, kind }: { readonly json: Json; readonly kind: Kind }): Effect.Effect<A, StepFailed> =>
   Effect.gen(function*() {
-    const { run, wallMs } = tools
-    const id = taskIdFrom(wallMs(), [yield* Random.next, yield* Random.next])
+    const { chance, run, wallMs } = tools
+    const id = taskIdFrom(wallMs(), [chance(), chance()])
     const earlier = run.takePending()
     const waited = yield* store(tools, onTask(run.task.id, (task, now) =>
       spawn(task, run.held, { ...draft, inputSha256: inputDigest(json) }, { id, kind, payload: json }, earlier, now)))
