@@ -11,9 +11,14 @@ import type { Job } from "../../src/runtime/supervisor/Job.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-/** A folder for one test file; what is in it is named by `folder`. */
+/** A folder for the test files of one process; what is in it is named by `folder`. */
 export const home = mkdtempSync(join(tmpdir(), "opsgate-exec-"))
-export const removeHome = (): void => rmSync(home, { recursive: true, force: true })
+process.once("exit", () => rmSync(home, { recursive: true, force: true }))
+
+/** Empties it. The folder itself stays for the next file. */
+export const removeHome = (): void => {
+  for (const name of readdirSync(home)) rmSync(join(home, name), { recursive: true, force: true })
+}
 
 let folders = 0
 

@@ -85,6 +85,19 @@ const progressOf = (tools: Tools) => {
     })
 }
 
+/** What both flavours of a step ask for alike. */
+export const wantedOf = <A, I>(name: string, { effect, interruptible = false, output, retry, timeout }: Asked<A, I>) => ({
+  name,
+  sort: "code" as const,
+  effect,
+  codec: codecOf(output),
+  timeoutMs: timeout === undefined ? null : Duration.toMillis(timeout),
+  retry,
+  interruptible
+})
+
+type Asked<A, I> = Pick<StepOptions<A, never, I>, "effect" | "interruptible" | "output" | "retry" | "timeout">
+
 const artifactOf = (dir: string, name: string, content: string | Uint8Array): Wanted<Stored, never> => ({
   name: `artifact ${name}`,
   sort: "code",
@@ -124,20 +137,8 @@ export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Co
     step: <A, E, R, R2 = never, I = unknown>(name: string, options: StepOptions<A, R2, I>, body: (step: StepContext) => Effect.Effect<A, E, R>) => {
       const issue = unfit(name, options, body)
       if (issue !== null) return mismatch(run, issue)
-      const { compensate, effect, interruptible = false, output, probe, retry, timeout } = options
-      return step<A, R | R2>(around, scope, {
-        name,
-        sort: "code",
-        effect,
-        codec: codecOf(output),
-        timeoutMs: timeout === undefined ? null : Duration.toMillis(timeout),
-        retry,
-        interruptible,
-        body,
-        probe,
-        compensate,
-        failsHonestly: true
-      })
+      const { compensate, probe } = options
+      return step<A, R | R2>(around, scope, { ...wantedOf(name, options), body, probe, compensate, failsHonestly: true })
     },
     exec: (name, options) => command(around, scope, name, options, plain<CommandEnded>()),
     sleep: (name, duration) => {

@@ -1,8 +1,8 @@
 /** The context for async functions: each member runs the operation of the Effect context in a fiber that belongs to the run. */
-import { Cause, Duration, Effect, Exit, Runtime } from "effect"
+import { Cause, Effect, Exit, Runtime } from "effect"
 import type { AsyncContext, Context, StepContext } from "./Context.ts"
 import { isMismatch, type Scope } from "./Journal.ts"
-import { allOf, codecOf, contextOf, type Surroundings } from "./Operations.ts"
+import { allOf, contextOf, type Surroundings, wantedOf } from "./Operations.ts"
 import { unfit } from "./StepOptions.ts"
 import { mismatch, step } from "./Steps.ts"
 
@@ -44,15 +44,9 @@ const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: P
     step: (name, options, body) => {
       const issue = unfit(name, options, body)
       if (issue !== null) return promise(mismatch(around.run, issue))
-      const { compensate, effect, interruptible = false, output, probe, retry, timeout } = options
+      const { compensate, probe } = options
       return promise(step(around, scope, {
-        name,
-        sort: "code",
-        effect,
-        codec: codecOf(output),
-        timeoutMs: timeout === undefined ? null : Duration.toMillis(timeout),
-        retry,
-        interruptible,
+        ...wantedOf(name, options),
         body: (stepContext: StepContext) => awaited(() => body(stepContext)),
         probe: probe === undefined ? undefined : (stepContext) => awaited(() => probe(stepContext)),
         compensate: compensate === undefined ? undefined : (result, stepContext) => awaited(() => compensate(result, stepContext)),
