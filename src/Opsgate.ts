@@ -26,6 +26,7 @@ import { type Handler, Handlers } from "./runtime/Handler.ts"
 import * as Runs from "./runtime/Runs.ts"
 import * as Runtime from "./runtime/Runtime.ts"
 import type { AnyTask, TaskDefinition } from "./runtime/TaskDefinition.ts"
+import { durationIssue } from "./runtime/workflow/StepOptions.ts"
 import { issueOf as valueIssue } from "./runtime/workflow/Values.ts"
 import { wordsOf } from "./runtime/workflow/StepFailed.ts"
 import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
@@ -123,7 +124,7 @@ const handlersOf = <R>(options: Options<R>) =>
       const alarms = yield* AlarmsLive.Alarms
       const { wallMs } = yield* Instants
       const exec = yield* Exec.Exec
-      const services = { engine, flush, alarms, exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir: join(dirname(resolve(options.file)), "runs") }
+      const services = { engine, flush, alarms, bodies: new Map<string, number>(), exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir: join(dirname(resolve(options.file)), "runs") }
       const provided = (task: AnyTask<R>): AnyTask => ({ ...task, run: (payload, around) => Effect.provide(task.run(payload, around), context) })
       return new Map<string, Handler>(options.tasks.map((task) => [task.kind.name, WorkflowHandler.make(services, provided(task))]))
     })
@@ -201,11 +202,25 @@ const running = <R>({ lease = "15 seconds", stopGrace = "30 seconds", workers = 
     yield* Effect.raceFirst(Deferred.await(ready), Fiber.join(fiber))
   })
 
+const optionsIssue = <R>({ file, lease, stopGrace, tasks, workers }: Options<R>): string | null => {
+  if (typeof file !== "string" || file === "") return "file is the path of the database"
+  if (!Array.isArray(tasks)) return "tasks is a list of definitions"
+  if (workers !== undefined && !(Number.isSafeInteger(workers) && workers >= 0)) return "workers counts from 0, where 0 runs nothing"
+  const time = durationIssue("lease", lease) ?? durationIssue("stopGrace", stopGrace)
+  if (time !== null) return time
+  return lease !== undefined && Duration.toMillis(lease) < leaseMinMs ? `lease is at least ${leaseMinMs} ms` : null
+}
+
+/** A shorter lease would run out between two heartbeats of a busy process. */
+const leaseMinMs = 100
+
 /**
- * The engine, the runtime and the client. Fails with `InstanceLocked` when another process writes the file, with `DatabaseRefused`
+ * The engine, the runtime and the client. Throws when the options make no sense. Fails with `InstanceLocked` when another process writes the file, with `DatabaseRefused`
  * when it is not ours, with `EngineUnavailable` otherwise.
  */
 export const layer = <R = never>(options: Options<R>) => {
+  const issue = optionsIssue(options)
+  if (issue !== null) throw new Error(`Opsgate cannot be opened: ${issue}`)
   const actor = options.actor ?? actorByDefault
   const base = Layer.mergeAll(Layer.succeed(Kinds, kindsOf(options.tasks)), Runs.layer).pipe(Layer.provideMerge(engineOn(options.file)))
   const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(handlersOf(options)))

@@ -47,7 +47,7 @@ const handlers = (config: Config.Config, supervisorPath: string) =>
       const { check } = yield* Kinds
       const { wallMs } = yield* Instants
       const filesDir = runsDir(config.dataDir)
-      const services = { engine, flush, alarms, exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir }
+      const services = { engine, flush, alarms, bodies: new Map<string, number>(), exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir }
       const handlerOf = (declared: Config.DeclaredKind): Handler =>
         declared._tag === "Code"
           ? WorkflowHandler.make(services, declared.task)

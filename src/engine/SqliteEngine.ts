@@ -1,4 +1,6 @@
 /** The durable engine: one SQLite file, one writing process, one sync for all changes of a turn. */
+import { existsSync, realpathSync } from "node:fs"
+import { basename, dirname, join } from "node:path"
 import { Context, Effect, Either, Layer, PubSub } from "effect"
 import type { Decision } from "../domain/Decision.ts"
 import { type Epoch, isRenewable } from "../domain/Lease.ts"
@@ -179,13 +181,17 @@ const makeEngine = (store: Store.Store, writer: Writer.Writer, changes: PubSub.P
   }
 }
 
+// The lock belongs to the file, whatever name it is opened by.
+const canonicalPath = (file: string): string => (existsSync(file) ? realpathSync(file) : join(realpathSync(dirname(file)), basename(file)))
+
 /**
  * Opens the file for writing and takes the instance lock. Fails with `InstanceLocked` when another process writes it, with
  * `DatabaseRefused` when the file is not ours to open (it is left untouched), with `EngineUnavailable` otherwise.
  */
-export const layer = ({ file, streamId }: Options) =>
+export const layer = ({ file: named, streamId }: Options) =>
   Layer.scopedContext(
     Effect.gen(function*() {
+      const file = yield* orUnavailable("find the database", () => canonicalPath(named))
       const instants = yield* Instants
       const flush = yield* Flush
       const fatal = yield* Fatal

@@ -3,7 +3,7 @@ import { Deferred, Effect, Exit, FiberId, Queue, Schedule, Stream } from "effect
 import { TaskNotFound } from "../domain/Refusal.ts"
 import type { Task, TaskId } from "../domain/Task.ts"
 import { isTerminal } from "../domain/TaskState.ts"
-import { Engine, EngineReader, type EngineUnavailable } from "../engine/Engine.ts"
+import { Engine, EngineReader, EngineUnavailable } from "../engine/Engine.ts"
 
 type Ended = Deferred.Deferred<Task, TaskNotFound | EngineUnavailable>
 
@@ -17,6 +17,7 @@ interface Waiting {
 const lookAfter = "50 millis"
 /** Tasks that ended lately are remembered, for who asks a moment too late. */
 const rememberedMax = 1024
+const rememberedLength = 4096
 /** How often the file is asked about all, in case the word was lost in a flood. */
 const lookEvery = "2 seconds"
 
@@ -36,6 +37,8 @@ export const make = Effect.gen(function*() {
   const tell = (task: Task) => {
     if (!isTerminal[task.state]) return void lately.delete(task.id)
     if (waiting.has(task.id)) return done(task.id, Exit.succeed(task))
+    // What is large is read again when somebody asks: results may be a megabyte each.
+    if (task.payload.length + (task.result?.length ?? 0) > rememberedLength) return
     lately.set(task.id, task)
     const { value: oldest } = lately.size > rememberedMax ? lately.keys().next() : { value: undefined }
     if (oldest !== undefined) lately.delete(oldest)
@@ -53,6 +56,12 @@ export const make = Effect.gen(function*() {
   const lookAtAll = (which: (one: Waiting) => boolean) =>
     Effect.suspend(() => Effect.forEach([...waiting].filter(([, one]) => which(one)), ([id, one]) => lookAt(id, one), { discard: true }))
 
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => {
+      const closed = new EngineUnavailable({ operation: "wait for the end of a task", why: "closed", cause: null })
+      for (const id of waiting.keys()) done(id, Exit.fail(closed))
+    })
+  )
   const changes = yield* engine.watch
   yield* Effect.forkScoped(Stream.runForEach(Stream.fromQueue(changes), (tasks) => Effect.sync(() => tasks.forEach(tell))))
   yield* Effect.forkScoped(Effect.forever(Queue.take(look).pipe(Effect.zipRight(Effect.sleep(lookAfter)), Effect.zipRight(lookAtAll(({ looked }) => !looked)))))

@@ -9,6 +9,10 @@ export interface Asked {
   readonly requested: Effect.Effect<void>
   /** Calls the listener each time it is: a request can become more urgent. */
   readonly listen: (listener: (cancel: PendingCancel) => void) => void
+  /** Calls the listener when the lease is over while the run goes on: somebody else has the task by then. */
+  readonly onLost: (listener: () => void) => void
+  /** Whether this process is about to stop. */
+  readonly stopping: () => boolean
 }
 
 export interface Entry {
@@ -18,6 +22,7 @@ export interface Entry {
 
 interface Listening extends Entry {
   readonly ask: (cancel: PendingCancel) => void
+  readonly lose: () => void
 }
 
 export class Runs extends Context.Tag("opsgate/runtime/Runs")<Runs, {
@@ -28,11 +33,16 @@ export class Runs extends Context.Tag("opsgate/runtime/Runs")<Runs, {
   readonly countOf: (epoch: number) => number
   /** Tells the run of a task, if it is in hand, that it is asked to end. */
   readonly ask: (task: Task, cancel: PendingCancel) => void
+  /** Tells all runs of epochs before this one that their lease is over. */
+  readonly loseBefore: (epoch: number) => void
+  /** From here on a run that is interrupted is left to the next start. */
+  readonly stop: () => void
   /** One token whenever a slot may have become free or a task may have become due. */
   readonly wake: Queue.Queue<void>
 }>() {}
 
-const listening = (task: Task, held: Held): Listening & { readonly asked: Asked } => {
+const listening = (task: Task, held: Held, stopping: () => boolean): Listening & { readonly asked: Asked } => {
+  const losers: Array<() => void> = []
   let latest: PendingCancel | null = null
   const listeners: Array<(cancel: PendingCancel) => void> = []
   const listen: Asked["listen"] = (listener) => {
@@ -46,12 +56,14 @@ const listening = (task: Task, held: Held): Listening & { readonly asked: Asked 
       latest = cancel
       listeners.forEach((listener) => listener(cancel))
     },
-    asked: { listen, requested: Effect.async<void>((resume) => listen(() => resume(Effect.void))) }
+    lose: () => losers.forEach((loser) => loser()),
+    asked: { listen, stopping, onLost: (listener) => void losers.push(listener), requested: Effect.async<void>((resume) => listen(() => resume(Effect.void))) }
   }
 }
 
 const make = Effect.gen(function*() {
   const entries = new Map<string, Listening>()
+  let stopping = false
   const perEpoch = new Map<number, number>()
   const count = (epoch: number, change: number) => {
     const left = (perEpoch.get(epoch) ?? 0) + change
@@ -62,7 +74,7 @@ const make = Effect.gen(function*() {
   return Runs.of({
     during: (task, held, use) =>
       Effect.suspend(() => {
-        const { asked, ...entry } = listening(task, held)
+        const { asked, ...entry } = listening(task, held, () => stopping)
         const key = `${task.id}/${held.generation}`
         entries.set(key, entry)
         count(held.epoch, 1)
@@ -77,6 +89,12 @@ const make = Effect.gen(function*() {
       }),
     entries: () => [...entries.values()],
     countOf: (epoch) => perEpoch.get(epoch) ?? 0,
+    loseBefore: (epoch) => {
+      for (const entry of entries.values()) if (entry.held.epoch < epoch) entry.lose()
+    },
+    stop: () => {
+      stopping = true
+    },
     ask: (task, cancel) => entries.get(`${task.id}/${task.generation}`)?.ask(cancel),
     wake
   })

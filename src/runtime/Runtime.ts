@@ -94,7 +94,9 @@ const beating = (options: RuntimeOptions, current: Ref.Ref<number>, takeBackAll:
     const runs = yield* Runs
     const inForce = yield* engine.renew(yield* Ref.get(current), options.leaseMs)
     if (inForce) return
-    yield* takeBackAll(yield* openEpoch(options, current, "lease_expired"))
+    const epoch = yield* openEpoch(options, current, "lease_expired")
+    runs.loseBefore(epoch)
+    yield* takeBackAll(epoch)
     yield* Queue.offer(runs.wake, undefined)
   }).pipe(
     Effect.catchTag("EngineUnavailable", (error) => Effect.logError("the heartbeat could not be stored", { reason: error.message })),
@@ -123,6 +125,7 @@ const winding = (options: RuntimeOptions, current: Ref.Ref<number>) =>
 /** Runs until `stop` is completed, then winds down. Completes `ready` when it claims work. */
 export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>, ready?: Deferred.Deferred<void>) =>
   Effect.gen(function*() {
+    const runs = yield* Runs
     const current = yield* Ref.make(0)
     const takeBackAll = yield* Rescuer.make(options.name)
     const epoch = yield* openEpoch(options, current, "boot")
@@ -136,6 +139,7 @@ export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>, read
     yield* Effect.raceFirst(Deferred.await(stop), Effect.raceAll([heartbeat, listener, expirer, worker].map(Fiber.join)))
     // The worker goes first: it claims no more, and leaves the word that a run has ended to whoever waits for the last one.
     yield* Fiber.interrupt(worker)
+    runs.stop()
     yield* winding(options, current)
     yield* Fiber.interruptAll([heartbeat, listener, expirer])
   }).pipe(Effect.scoped)

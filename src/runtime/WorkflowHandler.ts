@@ -12,6 +12,7 @@ import type { Engine, Flush } from "../engine/Engine.ts"
 import type { Alarms } from "./Alarms.ts"
 import type { Exec } from "./Exec.ts"
 import type { Handler, Run as Claimed } from "./Handler.ts"
+import type { Asked } from "./Runs.ts"
 import { patiently } from "./Patience.ts"
 import type { AnyTask } from "./TaskDefinition.ts"
 import * as Journal from "./workflow/Journal.ts"
@@ -26,6 +27,7 @@ export interface Services {
   readonly engine: Engine["Type"]
   readonly flush: Flush["Type"]
   readonly alarms: Alarms["Type"]
+  readonly bodies: Map<string, number>
   readonly exec: Exec["Type"]
   /** Uniform in [0, 1). */
   readonly chance: () => number
@@ -72,7 +74,7 @@ const park = (around: Surroundings): Effect.Effect<null> => {
     Effect.as(Effect.logInfo("a run was not parked", { task: run.task.id, reason: error.message }), null))
 }
 
-const stopped = (around: Surroundings, stop: Run.Stop): Effect.Effect<Outcome | null> => {
+const stopped = (around: Surroundings, asked: Asked, stop: Run.Stop): Effect.Effect<Outcome | null> => {
   switch (stop._tag) {
     case "LeaseLost":
       return Effect.succeed(null)
@@ -85,18 +87,23 @@ const stopped = (around: Surroundings, stop: Run.Stop): Effect.Effect<Outcome | 
     case "Suspended":
       return park(around)
     case "Asked":
-      return stop.compensate ? compensated(around) : Effect.succeed({ _tag: "Stopped", compensated: false })
+      return stop.compensate ? compensated(around, asked) : Effect.succeed({ _tag: "Stopped", compensated: false })
   }
 }
 
 // The operations refuse to go on in a run that has stopped, so undoing is a run of its own, over the same lease.
-const compensated = (around: Surroundings): Effect.Effect<Outcome | null> => {
+const compensated = (around: Surroundings, asked: Asked): Effect.Effect<Outcome | null> => {
   const { run } = around
   const undoing = Run.make({ ...run.task, cancel: null }, run.held, () => undefined)
   undoing.undos.push(...run.undos)
   const askedAtMs = run.asked()?.atMs ?? around.wallMs()
   return Effect.fork(Effect.interruptible(undoAll({ ...around, run: undoing }, askedAtMs))).pipe(
-    Effect.tap((fiber) => Effect.sync(() => undoing.start(fiber))),
+    Effect.tap((fiber) =>
+      Effect.sync(() => {
+        undoing.start(fiber)
+        asked.listen((cancel) => cancel.kill && undoing.abort("killed", { _tag: "Asked", compensate: false }))
+      })
+    ),
     Effect.flatMap(Fiber.await),
     Effect.map((exit): Outcome | null => {
       undoing.takePending().forEach(run.later)
@@ -105,7 +112,10 @@ const compensated = (around: Surroundings): Effect.Effect<Outcome | null> => {
       if (Exit.isSuccess(exit)) return { _tag: "Stopped", compensated: true }
       if (stop?._tag === "Mismatch") return { _tag: "Failed", code: stop.code, error: storedError(stop.error), final: true }
       // The process stops: what is left to undo is undone after the next start.
-      return Cause.isInterruptedOnly(exit.cause) ? null : failed(Cause.squash(exit.cause), "undo_failed")
+      if (Cause.isInterruptedOnly(exit.cause) && asked.stopping()) return null
+      return Cause.isInterruptedOnly(exit.cause)
+        ? { _tag: "Failed", code: "undo_failed", error: "it was killed while it was undone; what is left to undo stands in its steps", final: true }
+        : failed(Cause.squash(exit.cause), "undo_failed")
     })
   )
 }
@@ -124,11 +134,12 @@ export const make = (services: Services, task: AnyTask): Handler => {
   const surroundings = ({ held, steps, task: claimed }: Claimed): Surroundings & { readonly abort: () => void } => {
     const run = Run.make(claimed, held, services.flush.soon)
     const controller = LazyAbort.make()
-    const { chance, engine, exec, filesDir, kindOf, wallMs } = services
+    const { bodies, chance, engine, exec, filesDir, kindOf, wallMs } = services
     return {
       run,
       journal: Journal.make(steps),
       engine,
+      bodies,
       chance,
       wallMs,
       kindOf,
@@ -141,14 +152,17 @@ export const make = (services: Services, task: AnyTask): Handler => {
     }
   }
 
-  const ending = (around: Surroundings, exit: Exit.Exit<Json, unknown>): Effect.Effect<Outcome | null> => {
+  const ending = (around: Surroundings, asked: Asked, exit: Exit.Exit<Json, unknown>): Effect.Effect<Outcome | null> => {
     const { journal, run } = around
     const stop = run.stopped()
-    if (stop !== null) return stopped(around, stop)
-    if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) return Effect.succeed(null)
+    if (stop !== null) return stopped(around, asked, stop)
+    const interrupted = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
+    // The process stops: what the run began is looked after at the next start.
+    if (interrupted && asked.stopping()) return Effect.succeed(null)
     const open = floating(run)
     if (open !== null && (Exit.isSuccess(exit) || open._tag === "Unknown")) return Effect.succeed(open)
     if (Exit.isSuccess(exit)) return Effect.succeed(returned(journal, exit.value))
+    if (interrupted) return Effect.succeed({ _tag: "Failed", code: "interrupted", error: "its function interrupted itself" })
     return Effect.succeed(failed(Option.getOrElse(Cause.failureOption(exit.cause), () => Cause.squash(exit.cause)), "task_failed"))
   }
 
@@ -161,11 +175,15 @@ export const make = (services: Services, task: AnyTask): Handler => {
         const { run } = around
         run.start(fiber)
         claimed.asked.listen(run.ask)
+        claimed.asked.onLost(() => {
+          run.warn()
+          around.abort()
+        })
         const disarm = deadline(services, run)
         return Effect.exit(Effect.interruptible(task.run(parsed(claimed.task), around))).pipe(
           Effect.flatMap((exit) => {
             disarm()
-            return ending(around, exit)
+            return ending(around, claimed.asked, exit)
           }),
           Effect.tap((outcome) => Effect.sync(() => outcome !== null && run.takePending().forEach(claimed.late))),
           Effect.tap(() =>

@@ -12,7 +12,7 @@ import type { CommandEnded, Context, StepContext, StepOptions, Stored } from "./
 import { isMismatch, type Scope } from "./Journal.ts"
 import { forever } from "./Run.ts"
 import { StepFailed, wordsOf } from "./StepFailed.ts"
-import { unfit, unfitSignal, unfitTime } from "./StepOptions.ts"
+import { unfit, unfitCommand, unfitSignal, unfitTime } from "./StepOptions.ts"
 import { mismatch, step, store, type Tools, type Wanted } from "./Steps.ts"
 import { type Codec, encodedJson, schemaCodec } from "./Values.ts"
 import { child, type KindOf, sleep, waitFor } from "./Waiting.ts"
@@ -140,13 +140,16 @@ export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Co
       const { compensate, probe } = options
       return step<A, R | R2>(around, scope, { ...wantedOf(name, options), body, probe, compensate, failsHonestly: true })
     },
-    exec: (name, options) => command(around, scope, name, options, plain<CommandEnded>()),
+    exec: (name, options) => {
+      const issue = unfitCommand(name, options)
+      return issue === null ? command(around, scope, name, options, plain<CommandEnded>()) : mismatch(run, issue)
+    },
     sleep: (name, duration) => {
       const issue = unfitTime(name, "its time", duration)
       return issue === null ? sleep(around, scope, name, duration) : mismatch(run, issue)
     },
     waitFor: (signal, options = {}) => {
-      const issue = unfitSignal(signal, options.timeout)
+      const issue = unfitSignal(signal, options.timeout, options.as)
       return issue === null ? waitFor(around, scope, signal, options, codecOf(options.schema)) : mismatch(run, issue)
     },
     child: (name, kind, childPayload) => child(around, around.kindOf, scope, name, kind, childPayload),

@@ -4,7 +4,7 @@ import type { AsyncContext, Context, StepContext } from "./Context.ts"
 import { isMismatch, type Scope } from "./Journal.ts"
 import { allOf, contextOf, type Surroundings, wantedOf } from "./Operations.ts"
 import { unfit } from "./StepOptions.ts"
-import { mismatch, step } from "./Steps.ts"
+import { beginsWork, mismatch, step } from "./Steps.ts"
 
 /** Runs an operation for code that awaits it. When the run stops, the promise stays open: that code is forgotten. */
 type Promised = <A>(operation: Effect.Effect<A, unknown>) => Promise<A>
@@ -29,6 +29,14 @@ export const awaited = <A>(call: () => Promise<A> | A): Effect.Effect<A, unknown
   // @effect-diagnostics-next-line unknownInEffectCatch:off
   Effect.tryPromise({ try: async () => call(), catch: (cause) => cause })
 
+// A promise goes on when nobody waits for it any more.
+const working = <A>({ bodies }: Surroundings, key: string, call: () => Promise<A> | A): Promise<A> => {
+  const done = beginsWork(bodies, key)
+  const promise = (async () => call())()
+  void promise.then(done, done)
+  return promise
+}
+
 const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: Promised): AsyncContext<P> => {
   const context: Context<P> = contextOf(around, scope, payload)
   const { artifact, attempt, child, dispatchKey, exec, generation, now, progress, random, sleep, task, uuid, waitFor } = context
@@ -47,7 +55,7 @@ const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: P
       const { compensate, probe } = options
       return promise(step(around, scope, {
         ...wantedOf(name, options),
-        body: (stepContext: StepContext) => awaited(() => body(stepContext)),
+        body: (stepContext: StepContext) => awaited(() => working(around, stepContext.dispatchKey, () => body(stepContext))),
         probe: probe === undefined ? undefined : (stepContext) => awaited(() => probe(stepContext)),
         compensate: compensate === undefined ? undefined : (result, stepContext) => awaited(() => compensate(result, stepContext)),
         failsHonestly: false

@@ -51,6 +51,8 @@ export interface Run {
   readonly ended: (number: number) => void
   /** The code itself has interrupted the step. It is waited for no longer; how it ended is not known. */
   readonly abandoned: (number: number) => void
+  /** Tells the bodies that their lease is over. The run goes on until it is refused: its late write is to be on record. */
+  readonly warn: () => void
   /** What is in its middle, or was when the code left it. */
   readonly inFlight: () => ReadonlyArray<InFlight>
   /** Waits for something outside: the run is parked when all of it waits. Never succeeds. */
@@ -169,6 +171,7 @@ export const make = (task: Task, held: Held, soon: (run: () => void) => void): R
       left.push(step)
       noLonger(number)
     },
+    warn: () => inFlight.forEach(({ abort: tell }) => tell({ _tag: "LeaseLost" })),
     inFlight: () => [...inFlight.values(), ...left],
     wait: (wait) =>
       Effect.suspend(() => {

@@ -1,6 +1,8 @@
 /** Steps as people without a type checker write them: what the types refuse is refused here too, before anything happens. */
+import { isAbsolute } from "node:path"
 import { Duration, Schema } from "effect"
 import { SignalName } from "../../domain/Command.ts"
+import type { CommandOptions } from "./Context.ts"
 import type { Mismatch } from "./Journal.ts"
 
 /** The options of a step in either flavour, as far as they are looked at here. */
@@ -16,12 +18,15 @@ export interface Written {
 const effects: ReadonlyArray<unknown> = ["read", "idempotent", "dangerous"]
 const isFunction = (value: unknown): boolean => typeof value === "function"
 
+/** The longest time that is taken: what a row can hold and a clock will reach. */
+const longestMs = 100 * 365 * 86_400_000
+
 /** Why a duration is none, or null. */
 export const durationIssue = (what: string, duration: Duration.DurationInput | undefined): string | null => {
   if (duration === undefined) return null
   try {
     const ms = Duration.toMillis(duration)
-    return ms >= 0 && Number.isFinite(ms) ? null : `${what} is not a finite time`
+    return ms >= 0 && ms <= longestMs ? null : `${what} is longer than a hundred years`
   } catch {
     return `${what} is no duration: ${JSON.stringify(duration) ?? typeof duration}; write for example "5 seconds"`
   }
@@ -46,6 +51,31 @@ export const unfit = (name: unknown, options: Written | undefined, body: unknown
   return issue === null ? null : { code: "step_unfit", error: `step ${JSON.stringify(name)}: ${issue}` }
 }
 
+const isText = (value: unknown): boolean => typeof value === "string"
+const isArgument = (value: unknown): boolean => typeof value === "string" && !value.includes("\u0000")
+
+const commandIssue = (options: CommandOptions | undefined): string | null => {
+  if (typeof options !== "object" || options === null) return "it has no options: exec(name, { argv, effect, timeout, cwd })"
+  const { argv, cwd, effect, env, timeout } = options
+  if (!effects.includes(effect)) return "its effect is none of \"read\", \"idempotent\" and \"dangerous\""
+  if (!Array.isArray(argv) || argv.length === 0 || !argv.every(isArgument)) return "argv is a list of texts, the program first"
+  if (!isText(cwd) || !isAbsolute(cwd)) return "cwd is an absolute path"
+  if (env !== undefined && !Object.values(env).every(isArgument)) return "env holds texts"
+  const issue = timeout === undefined ? "it has no timeout" : durationIssue("its timeout", timeout) ?? durationIssue("killGrace", options.killGrace)
+  if (issue !== null) return issue
+  return Duration.toMillis(timeout) > commandMaxMs ? "its timeout is at most 24 days" : null
+}
+
+/** What a supervisor can count: a timer of Node. */
+const commandMaxMs = 24 * 86_400_000
+
+/** Why a command cannot be run as it is written, or null. */
+export const unfitCommand = (name: unknown, options: CommandOptions | undefined): Mismatch | null => {
+  if (typeof name !== "string") return { code: "step_unfit", error: `a step is named by a text, not by a ${typeof name}` }
+  const issue = commandIssue(options)
+  return issue === null ? null : { code: "step_unfit", error: `step ${JSON.stringify(name)}: ${issue}` }
+}
+
 /** The same for what waits for a time. */
 export const unfitTime = (name: unknown, what: string, duration: Duration.DurationInput | undefined): Mismatch | null => {
   if (typeof name !== "string") return { code: "step_unfit", error: `a step is named by a text, not by a ${typeof name}` }
@@ -56,7 +86,7 @@ export const unfitTime = (name: unknown, what: string, duration: Duration.Durati
 const isSignalName = Schema.is(SignalName)
 
 /** The same for a wait for a signal, which somebody has to be able to send. */
-export const unfitSignal = (signal: unknown, timeout: Duration.DurationInput | undefined): Mismatch | null =>
+export const unfitSignal = (signal: unknown, timeout: Duration.DurationInput | undefined, as: unknown = signal): Mismatch | null =>
   isSignalName(signal)
-    ? unfitTime(signal, "its timeout", timeout)
+    ? unfitTime(as, "its timeout", timeout)
     : { code: "step_unfit", error: `a signal is named by 1 to 64 letters, digits and . _ -, beginning with a letter or digit; this name does not fit: ${JSON.stringify(signal)?.slice(0, 120) ?? typeof signal}` }

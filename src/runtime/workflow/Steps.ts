@@ -28,6 +28,8 @@ export interface Tools {
   /** Uniform in [0, 1). */
   readonly chance: () => number
   readonly wallMs: () => number
+  /** Dispatch keys of the bodies that are at work in this process, also those of runs that have lost their task. */
+  readonly bodies: Map<string, number>
 }
 
 /** A step as the two flavours ask for it. */
@@ -131,6 +133,24 @@ const stepContext = (run: Run, place: Place, abort: LazyAbort.LazyAbort): StepCo
   }
 })
 
+// A body that was left, since its time was up or its lease was over, may still be at work.
+const atWork = <A, R>({ bodies }: Tools, key: string, body: Effect.Effect<A, unknown, R>): Effect.Effect<A, unknown, R> =>
+  Effect.acquireUseRelease(
+    Effect.sync(() => beginsWork(bodies, key)),
+    () => Effect.interruptible(body),
+    (done) => Effect.sync(done)
+  )
+
+/** Takes note of a body that begins; answers the function that says it has ended. */
+export const beginsWork = (bodies: Tools["bodies"], key: string): () => void => {
+  bodies.set(key, (bodies.get(key) ?? 0) + 1)
+  return () => {
+    const left = (bodies.get(key) ?? 1) - 1
+    if (left > 0) bodies.set(key, left)
+    else bodies.delete(key)
+  }
+}
+
 // One try: intent, effect, outcome.
 const tried = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: number): Effect.Effect<A, StepFailed, R> =>
   Effect.suspend(() => {
@@ -148,7 +168,7 @@ const tried = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
           run.ended(place.number)
           return forever
         }
-        const body = Effect.onInterrupt(limited(wanted.body(stepContext(run, place, abort)), wanted.timeoutMs, abort), () => Effect.sync(() => run.abandoned(place.number)))
+        const body = Effect.onInterrupt(limited(atWork(tools, draft.dispatchKey, wanted.body(stepContext(run, place, abort))), wanted.timeoutMs, abort), () => Effect.sync(() => run.abandoned(place.number)))
         return Effect.flatMap(Effect.exit(body), (exit) =>
           Exit.isSuccess(exit) ? kept(tools, place, wanted, exit.value) : failing(tools, place, wanted, attempt, exit.cause))
       }
@@ -210,7 +230,7 @@ const failing = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt
   const code = tookTooLong ? "step_timeout" : isStepFailed(thrown) ? thrown.code ?? "step_failed" : codeOf(thrown, "step_failed")
   const reason = storedError(tookTooLong ? `it did not end within ${thrown.ms} ms` : wordsOf(thrown))
   const isSure = !tookTooLong && (isStepFailed(thrown) || (wanted.failsHonestly && Option.isSome(failure)))
-  if (wanted.effect === "dangerous" && !isSure) return asking(tools, place, wanted, code, reason)
+  if (wanted.effect === "dangerous" && !isSure) return asking(tools, place, wanted, code, reason, tookTooLong)
   return Effect.zipRight(ending(tools, place, { _tag: "Failed", code, error: reason }), again(tools, place, wanted, attempt, code, reason))
 }
 
@@ -231,7 +251,8 @@ const again = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
 }
 
 // Nobody stored whether it happened. The outside system may know.
-const asking = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, code: string, reason: string): Effect.Effect<A, StepFailed, R> => {
+// What has happened has happened. What has not may still, while a body is at work: then "it did not" is no answer.
+const asking = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, code: string, reason: string, wasLeft = false): Effect.Effect<A, StepFailed, R> => {
   const { run } = tools
   const { probe } = wanted
   if (probe === undefined) return unknown(tools, place, code, reason)
@@ -240,8 +261,11 @@ const asking = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, code: st
   return Effect.flatMap(Effect.exit(limited(probe(stepContext(run, place, abort)), wanted.timeoutMs, abort)), (exit): Effect.Effect<A, StepFailed, R> => {
     if (Exit.isFailure(exit)) return unknown(tools, place, code, `${reason}; its probe failed: ${storedError(wordsOf(Cause.squash(exit.cause)))}`)
     const found = exit.value
-    if (found.happened === true) return kept(tools, place, wanted, found.result)
-    if (found.happened !== false) return unknown(tools, place, code, `${reason}; its probe cannot tell either`)
+    if (found?.happened === true) return kept(tools, place, wanted, found.result)
+    if (found?.happened === false && (wasLeft || tools.bodies.has(stepKey(run.task.dispatchKey, place.number)))) {
+      return unknown(tools, place, code, `${reason}; its probe says that it has not happened, but its body may still be at work`)
+    }
+    if (found?.happened !== false) return unknown(tools, place, code, `${reason}; its probe cannot tell either`)
     const failed = Effect.zipRight(ending(tools, place, { _tag: "Failed", code, error: reason }), failedWith(place, code, reason))
     return place.known?.state === "open" ? Effect.zipRight(ending(tools, place, { _tag: "Cleared", code: "probed" }), tried(tools, place, wanted, 1)) : failed
   })

@@ -7,6 +7,9 @@ import type { StepFailed } from "./StepFailed.ts"
 import { step, type Tools, type Wanted } from "./Steps.ts"
 import type { Codec } from "./Values.ts"
 
+/** How long one step may take to be undone, each time it is tried. */
+const undoTimeoutMs = 600_000
+
 const nothing: Codec<null> = { encode: () => Either.right(null), decode: () => Either.right(null) }
 
 /**
@@ -21,7 +24,7 @@ export const undoAll = (tools: Tools, askedAtMs: number): Effect.Effect<void, St
       sort: "code",
       effect: "idempotent",
       codec: nothing,
-      timeoutMs: null,
+      timeoutMs: undoTimeoutMs,
       retry: { attempts: 3 },
       interruptible: false,
       body: (context) => Effect.as(effect(context), null),

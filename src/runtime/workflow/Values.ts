@@ -8,7 +8,7 @@ export const notJson = (value: unknown, path = ""): string | null => {
   if (typeof value === "number") return Number.isFinite(value) ? null : `${at(path)} is ${value}`
   if (typeof value !== "object") return `${at(path)} is a ${typeof value}`
   if (depthOf(path) > 100) return `${at(path)} is nested too deep, or holds itself`
-  if (Array.isArray(value)) return first(value.map((item: unknown, index) => () => (item === undefined ? `${at(`${path}[${index}]`)} is undefined` : notJson(item, `${path}[${index}]`))))
+  if (Array.isArray(value)) return first(Array.from(value, (item: unknown, index) => () => (item === undefined ? `${at(`${path}[${index}]`)} is undefined` : notJson(item, `${path}[${index}]`))))
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return `${at(path)} is a ${value.constructor?.name ?? "class"}`
   return first(Object.entries(value).map(([key, member]) => () => notJson(member, `${path}.${key}`)))
