@@ -5,33 +5,37 @@ import { Effect, Layer } from "effect"
 import type { Config } from "./Config.ts"
 import { Kinds } from "./control/Kinds.ts"
 import { databaseFile } from "./DataDir.ts"
-import { KindUnknown, PayloadRefused } from "./domain/Kind.ts"
+import type { Json } from "./domain/Canonical.ts"
+import { type Kind, KindUnknown, PayloadRefused } from "./domain/Kind.ts"
 import * as Live from "./engine/Live.ts"
 import * as SqliteEngine from "./engine/SqliteEngine.ts"
 import { orUnavailable } from "./engine/sqlite/SqliteError.ts"
 
-export const kinds = (config: Config): Layer.Layer<Kinds> =>
+/** The kinds that are declared, by name, wherever they come from. */
+export const kindsOf = (known: ReadonlyMap<string, { readonly kind: Kind; readonly issueOf: (payload: Json) => string | null }>): Layer.Layer<Kinds> =>
   Layer.succeed(
     Kinds,
     Kinds.of({
-      get: (name) => config.kinds.get(name)?.kind,
+      get: (name) => known.get(name)?.kind,
       check: (name, payload) => {
-        const declared = config.kinds.get(name)
-        if (declared === undefined) return new KindUnknown({ kind: name, known: [...config.kinds.keys()] })
+        const declared = known.get(name)
+        if (declared === undefined) return new KindUnknown({ kind: name, known: [...known.keys()] })
         const issue = declared.issueOf(payload)
         return issue === null ? Effect.succeed(declared.kind) : new PayloadRefused({ kind: name, issue })
       }
     })
   )
 
+export const kinds = (config: Config): Layer.Layer<Kinds> => kindsOf(config.kinds)
+
 /** Names a new event stream: it only has to differ from every other. */
-export const drawStreamId = Effect.sync(() => {
+const drawStreamId = Effect.sync(() => {
   const bytes = crypto.getRandomValues(new Uint8Array(8))
   return `db-${Buffer.from(bytes).toString("hex")}`
 })
 
 // Folder by folder: node's recursive mkdir never comes back where a file system refuses names, as /proc does.
-export const makeFolder = (path: string): void => {
+const makeFolder = (path: string): void => {
   if (existsSync(path)) return
   makeFolder(dirname(path))
   try {
@@ -42,11 +46,13 @@ export const makeFolder = (path: string): void => {
   }
 }
 
-/** The engine on the configured file, which is made if it is not there. */
-export const engine = (config: Config) =>
+/** The engine on a file, which is made with its folder if it is not there. */
+export const engineOn = (file: string) =>
   Layer.unwrapEffect(
     Effect.gen(function*() {
-      yield* orUnavailable("make the data folder", () => makeFolder(config.dataDir))
-      return SqliteEngine.layer({ file: databaseFile(config.dataDir), streamId: yield* drawStreamId })
+      yield* orUnavailable("make the data folder", () => makeFolder(dirname(file)))
+      return SqliteEngine.layer({ file, streamId: yield* drawStreamId })
     })
   ).pipe(Layer.provideMerge(Live.layer))
+
+export const engine = (config: Config) => engineOn(databaseFile(config.dataDir))

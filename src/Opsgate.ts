@@ -10,18 +10,15 @@ import { Kinds } from "./control/Kinds.ts"
 import { issueOf } from "./domain/AskLimits.ts"
 import { Ask } from "./domain/Command.ts"
 import type { Answer } from "./domain/Decision.ts"
-import { KindUnknown, PayloadRefused } from "./domain/Kind.ts"
+import { KindUnknown } from "./domain/Kind.ts"
 import { type Refusal, TaskNotFound } from "./domain/Refusal.ts"
 import type { Step } from "./domain/Step.ts"
 import { type Attempt, type Task, TaskId } from "./domain/Task.ts"
-import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, Flush, Instants, type TaskFilter } from "./engine/Engine.ts"
-import * as Live from "./engine/Live.ts"
-import * as SqliteEngine from "./engine/SqliteEngine.ts"
-import { orUnavailable } from "./engine/sqlite/SqliteError.ts"
-import { drawStreamId, makeFolder } from "./Layers.ts"
+import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, Instants, type TaskFilter } from "./engine/Engine.ts"
+import * as Layers from "./Layers.ts"
 import * as Exec from "./runtime/Exec.ts"
 import * as Endings from "./runtime/Endings.ts"
-import * as AlarmsLive from "./runtime/Alarms.ts"
+import * as Alarms from "./runtime/Alarms.ts"
 import { type Handler, Handlers } from "./runtime/Handler.ts"
 import * as Runs from "./runtime/Runs.ts"
 import * as Runtime from "./runtime/Runtime.ts"
@@ -43,7 +40,7 @@ export interface Options<R = never> {
   readonly stopGrace?: Duration.DurationInput
   /** The bundled supervisor program of `ctx.exec`, if it is not beside this one. */
   readonly supervisor?: string
-  /** In whose name this program asks. Default `code:<name of the process>`. */
+  /** In whose name this program asks. Default `code:opsgate`. */
   readonly actor?: string
 }
 
@@ -96,18 +93,10 @@ export class Refused extends Schema.TaggedError<Refused>()("Refused", { kind: Sc
 
 export class Opsgate extends Context.Tag("opsgate/Opsgate")<Opsgate, Client>() {}
 
-const kindsOf = (tasks: ReadonlyArray<AnyTask<unknown>>): Kinds["Type"] => {
+const kindsOf = (tasks: ReadonlyArray<AnyTask<unknown>>): Layer.Layer<Kinds> => {
   const known = new Map(tasks.map((task) => [task.kind.name, task]))
   if (known.size < tasks.length) throw new Error("two tasks have the same name")
-  return Kinds.of({
-    get: (name) => known.get(name)?.kind,
-    check: (name, payload) => {
-      const task = known.get(name)
-      if (task === undefined) return new KindUnknown({ kind: name, known: [...known.keys()] })
-      const issue = task.issueOf(payload)
-      return issue === null ? Effect.succeed(task.kind) : new PayloadRefused({ kind: name, issue })
-    }
-  })
+  return Layers.kindsOf(known)
 }
 
 /** The supervisor is bundled beside the program that starts it. */
@@ -118,17 +107,11 @@ const handlersOf = <R>(options: Options<R>) =>
     Handlers,
     Effect.gen(function*() {
       const context = yield* Effect.context<R>()
-      const engine = yield* Engine
-      const flush = yield* Flush
-      const { check } = yield* Kinds
-      const alarms = yield* AlarmsLive.Alarms
-      const { wallMs } = yield* Instants
-      const exec = yield* Exec.Exec
-      const services = { engine, flush, alarms, bodies: new Map<string, number>(), exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir: join(dirname(resolve(options.file)), "runs") }
+      const services = yield* WorkflowHandler.services(join(dirname(resolve(options.file)), "runs"), (yield* Kinds).check)
       const provided = (task: AnyTask<R>): AnyTask => ({ ...task, run: (payload, around) => Effect.provide(task.run(payload, around), context) })
       return new Map<string, Handler>(options.tasks.map((task) => [task.kind.name, WorkflowHandler.make(services, provided(task))]))
     })
-  ).pipe(Layer.provide(Layer.merge(AlarmsLive.layer, Exec.layer({ supervisorPath: options.supervisor ?? supervisorBeside }))))
+  ).pipe(Layer.provide(Layer.merge(Alarms.layer, Exec.layer({ supervisorPath: options.supervisor ?? supervisorBeside }))))
 
 /** A command as a program writes it: the reason may be left out where none is needed. */
 export type Wish = Ask extends infer One ? One extends { readonly reason: unknown } ? Omit<One, "reason"> & { readonly reason?: string | null } : never : never
@@ -182,14 +165,6 @@ const client = (actor: string) =>
     })
   })
 
-const engineOn = (file: string) =>
-  Layer.unwrapEffect(
-    Effect.gen(function*() {
-      yield* orUnavailable("make the folder", () => makeFolder(dirname(resolve(file))))
-      return SqliteEngine.layer({ file: resolve(file), streamId: yield* drawStreamId })
-    })
-  ).pipe(Layer.provideMerge(Live.layer))
-
 /** Runs the tasks while the scope is open; at its end running work may finish, then the rest is given back. */
 const running = <R>({ lease = "15 seconds", stopGrace = "30 seconds", workers = 8 }: Options<R>) =>
   Effect.gen(function*() {
@@ -215,14 +190,14 @@ const optionsIssue = <R>({ file, lease, stopGrace, tasks, workers }: Options<R>)
 const leaseMinMs = 100
 
 /**
- * The engine, the runtime and the client. Throws when the options make no sense. Fails with `InstanceLocked` when another process writes the file, with `DatabaseRefused`
- * when it is not ours, with `EngineUnavailable` otherwise.
+ * The engine, the runtime and the client. Throws when the options make no sense. Fails with `InstanceLocked` when another process writes
+ * the file, with `DatabaseRefused` when it is not ours, with `EngineUnavailable` otherwise.
  */
 export const layer = <R = never>(options: Options<R>) => {
   const issue = optionsIssue(options)
   if (issue !== null) throw new Error(`Opsgate cannot be opened: ${issue}`)
   const actor = options.actor ?? actorByDefault
-  const base = Layer.mergeAll(Layer.succeed(Kinds, kindsOf(options.tasks)), Runs.layer).pipe(Layer.provideMerge(engineOn(options.file)))
+  const base = Layer.mergeAll(kindsOf(options.tasks), Runs.layer).pipe(Layer.provideMerge(Layers.engineOn(resolve(options.file))))
   const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(handlersOf(options)))
   return Layer.scoped(Opsgate, client(actor)).pipe(Layer.provideMerge(working), Layer.provide(base))
 }
@@ -248,22 +223,16 @@ const warnings = Layer.merge(
   Logger.minimumLogLevel(LogLevel.Warning)
 )
 
-const opened = async <E>(runtime: ManagedRuntime.ManagedRuntime<Opsgate, E>): Promise<Client> => {
-  const exit = await runtime.runPromiseExit(Opsgate)
-  if (Exit.isSuccess(exit)) return exit.value
-  throw Cause.squash(exit.cause)
-}
-
 /** Opens Opsgate in a program that does not use Effect. Rejects as `layer` fails. */
 export const open = async (options: Options): Promise<AsyncClient> => {
   const runtime = ManagedRuntime.make(Layer.provide(layer(options), warnings))
   // Rejects with the failure itself, so that its `_tag` tells what it is.
-  const promise = async <A, E>(effect: Effect.Effect<A, E>): Promise<A> => {
+  const promise = async <A, E>(effect: Effect.Effect<A, E, Opsgate>): Promise<A> => {
     const exit = await runtime.runPromiseExit(effect)
     if (Exit.isSuccess(exit)) return exit.value
     throw Cause.squash(exit.cause)
   }
-  const opsgate = await opened(runtime)
+  const opsgate = await promise(Opsgate)
   return {
     submit: (task, payload, submitOptions) => promise(opsgate.submit(task, payload, submitOptions)),
     submitAll: (task, all) => promise(opsgate.submitAll(task, all)),

@@ -6,7 +6,7 @@ import { Kinds } from "./control/Kinds.ts"
 import { runsDir, socketFile } from "./DataDir.ts"
 import { serve as serveCommands } from "./edge/cli/CommandSocket.ts"
 import { exitCode } from "./edge/cli/ExitCode.ts"
-import { Chance, Engine, Flush, Instants } from "./engine/Engine.ts"
+import { Instants } from "./engine/Engine.ts"
 import * as Layers from "./Layers.ts"
 import * as AlarmsLive from "./runtime/Alarms.ts"
 import * as Exec from "./runtime/Exec.ts"
@@ -41,13 +41,9 @@ const handlers = (config: Config.Config, supervisorPath: string) =>
     Handlers,
     Effect.gen(function*() {
       const exec = yield* Exec.Exec
-      const engine = yield* Engine
-      const flush = yield* Flush
-      const alarms = yield* AlarmsLive.Alarms
-      const { check } = yield* Kinds
       const { wallMs } = yield* Instants
       const filesDir = runsDir(config.dataDir)
-      const services = { engine, flush, alarms, bodies: new Map<string, number>(), exec, chance: (yield* Chance).next, wallMs, kindOf: check, filesDir }
+      const services = yield* WorkflowHandler.services(filesDir, (yield* Kinds).check)
       const handlerOf = (declared: Config.DeclaredKind): Handler =>
         declared._tag === "Code"
           ? WorkflowHandler.make(services, declared.task)

@@ -11,7 +11,7 @@ import { type Held, isHeldBy } from "./Lease.ts"
 import type { Now } from "./Now.ts"
 import { approvalNeeded, arrived, newTask, passThrough } from "./Request.ts"
 import { highestNumber, type Step, type StepChange, type StepDraft } from "./Step.ts"
-import { isIn, type Task, type TaskId } from "./Task.ts"
+import { isIn, type Task, TaskId } from "./Task.ts"
 import { isTerminal } from "./TaskState.ts"
 import { neverMs } from "./Timeout.ts"
 import { move } from "./Transition.ts"
@@ -69,7 +69,11 @@ export interface Wait {
 }
 
 export const signalWait = (name: string): string => `signal:${name}`
-export const childWait = (id: TaskId): string => `child:${id}`
+const childPrefix = "child:"
+export const childWait = (id: TaskId): string => `${childPrefix}${id}`
+/** The children among what a run waits for. */
+export const childrenIn = ({ waits }: Wait): ReadonlyArray<TaskId> =>
+  waits.flatMap((wait) => (wait.startsWith(childPrefix) ? [TaskId.make(wait.slice(childPrefix.length))] : []))
 
 /**
  * Parks a run: its row waits in the queue without lease and fiber until it is due, and no attempt is spent. What it waits for may

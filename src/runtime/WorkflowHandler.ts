@@ -2,15 +2,15 @@
 import { join } from "node:path"
 import { Cause, Effect, Exit, Fiber, Option } from "effect"
 import type { Json } from "../domain/Canonical.ts"
-import { suspend } from "../domain/Checkpoint.ts"
+import { childrenIn, suspend } from "../domain/Checkpoint.ts"
 import type { Outcome } from "../domain/Execution.ts"
 import { onTask } from "../domain/OnTask.ts"
 import { storedError } from "../domain/Redaction.ts"
-import { type Task, TaskId } from "../domain/Task.ts"
+import type { Task } from "../domain/Task.ts"
 import { timeoutCode } from "../domain/Timeout.ts"
-import type { Engine, Flush } from "../engine/Engine.ts"
-import type { Alarms } from "./Alarms.ts"
-import type { Exec } from "./Exec.ts"
+import { Chance, Engine, Flush, Instants } from "../engine/Engine.ts"
+import { Alarms } from "./Alarms.ts"
+import { Exec } from "./Exec.ts"
 import type { Handler, Run as Claimed } from "./Handler.ts"
 import type { Asked } from "./Runs.ts"
 import { patiently } from "./Patience.ts"
@@ -37,6 +37,15 @@ export interface Services {
   readonly filesDir: string
 }
 
+/** What the handlers of one process share. */
+export const services = (filesDir: string, kindOf: KindOf) =>
+  Effect.gen(function*() {
+    const { wallMs } = yield* Instants
+    const { next: chance } = yield* Chance
+    const shared: Services = { engine: yield* Engine, flush: yield* Flush, alarms: yield* Alarms, exec: yield* Exec, bodies: new Map(), chance, wallMs, kindOf, filesDir }
+    return shared
+  })
+
 const failed = (thrown: unknown, fallback: string): Outcome => {
   const code = isStepFailed(thrown) ? thrown.code ?? "step_failed" : codeOf(thrown, fallback)
   const error = storedError(wordsOf(thrown))
@@ -60,13 +69,12 @@ const returned = (journal: Journal.Journal, result: Json): Outcome => {
   return { _tag: "Failed", code: "replay_mismatch", error, final: true }
 }
 
-const isChild = (wait: string): boolean => wait.startsWith("child:")
 const parsed = (task: Task): Json => JSON.parse(task.payload)
 
 const park = (around: Surroundings): Effect.Effect<null> => {
   const { run } = around
   const wait = run.waits()
-  const children = wait.waits.filter(isChild).map((text) => TaskId.make(text.slice("child:".length)))
+  const children = childrenIn(wait)
   const steps = run.takePending()
   const change = onTask(run.task.id, (task, now, { related }) => suspend(task, run.held, wait, children.length === 0 ? [] : related, steps, now))
   // Somebody else has the task by now, or the process stops: what was to be stored is found out again by the next run.
@@ -185,9 +193,9 @@ export const make = (services: Services, task: AnyTask): Handler => {
             disarm()
             return ending(around, claimed.asked, exit)
           }),
-          Effect.tap((outcome) => Effect.sync(() => outcome !== null && run.takePending().forEach(claimed.late))),
-          Effect.tap(() =>
+          Effect.tap((outcome) =>
             Effect.sync(() => {
+              if (outcome !== null) run.takePending().forEach(claimed.late)
               run.close()
               around.abort()
             })

@@ -13,7 +13,7 @@ import type { CommandEnded, CommandOptions } from "./Context.ts"
 import { isMismatch, type Place, type Scope } from "./Journal.ts"
 import { forever, type Run } from "./Run.ts"
 import { StepFailed } from "./StepFailed.ts"
-import { draftAt, ending, failedWith, failureStands, mismatch, store, type Tools, unknown } from "./Steps.ts"
+import { draftAt, ending, failedWith, mismatch, parsed, standing, store, type Tools, unknown } from "./Steps.ts"
 import { type Codec } from "./Values.ts"
 
 export interface CommandTools extends Tools {
@@ -60,8 +60,9 @@ export const command = (tools: CommandTools, scope: Scope, name: string, options
     const place = journal.enter(scope, name, "exec")
     if (isMismatch(place)) return mismatch(run, place)
     const { known } = place
-    if (known?.state === "succeeded") return Effect.orDie(codec.decode(JSON.parse(known.result ?? "null")))
-    if (known?.state === "failed" && failureStands(run, place)) return failedWith(place, known.code ?? "step_failed", known.error ?? "")
+    if (known?.state === "succeeded") return Effect.orDie(codec.decode(parsed(known.result)))
+    const failure = standing(run, place)
+    if (failure !== null) return failure
     const ref = known?.state === "open" ? known.supervisor : null
     return ref === null ? started(tools, place, options, codec) : found(tools, place, options, codec, ref)
   })

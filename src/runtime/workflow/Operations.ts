@@ -88,7 +88,6 @@ const progressOf = (tools: Tools) => {
 /** What both flavours of a step ask for alike. */
 export const wantedOf = <A, I>(name: string, { effect, interruptible = false, output, retry, timeout }: Asked<A, I>) => ({
   name,
-  sort: "code" as const,
   effect,
   codec: codecOf(output),
   timeoutMs: timeout === undefined ? null : Duration.toMillis(timeout),
@@ -100,7 +99,6 @@ type Asked<A, I> = Pick<StepOptions<A, never, I>, "effect" | "interruptible" | "
 
 const artifactOf = (dir: string, name: string, content: string | Uint8Array): Wanted<Stored, never> => ({
   name: `artifact ${name}`,
-  sort: "code",
   effect: "idempotent",
   codec: plain<Stored>(),
   timeoutMs: null,
@@ -112,15 +110,30 @@ const artifactOf = (dir: string, name: string, content: string | Uint8Array): Wa
   failsHonestly: true
 })
 
-/** All results, or the failure of the first branch that failed, in the order of the branches. */
-export const allOf = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): Effect.Effect<ReadonlyArray<A>, E> => {
+/** Runs branches, each in a scope of its own, and answers all results or the first failure, in the order of the branches. */
+export const sideBySide = <B, A, E, R>(
+  { journal, run }: Tools,
+  scope: Scope,
+  branches: ReadonlyArray<B>,
+  runOne: (branch: B, scope: Scope) => Effect.Effect<A, E, R>,
+  concurrency = branchesAtOnce
+): Effect.Effect<ReadonlyArray<A>, E, R> =>
+  Effect.suspend(() => {
+    if (run.stopped() !== null) return forever
+    const scopeOf = journal.branch(scope)
+    if (isMismatch(scopeOf)) return mismatch(run, scopeOf)
+    // Each goes to its end: to interrupt a branch because another failed would be to stop a step in its middle.
+    return Effect.flatMap(Effect.forEach(branches, (branch, index) => Effect.exit(runOne(branch, scopeOf(index))), { concurrency }), allOf)
+  })
+
+const allOf = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): Effect.Effect<ReadonlyArray<A>, E> => {
   const failed = exits.find(Exit.isFailure)
   return failed === undefined ? Effect.succeed(exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))) : Effect.failCause(failed.cause)
 }
 
 /** The context of the run in one scope. */
 export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Context<P> => {
-  const { chance, journal, run, wallMs } = around
+  const { chance, run, wallMs } = around
   const said = progressOf(around)
   const facts = {
     payload,
@@ -153,14 +166,7 @@ export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Co
       return issue === null ? waitFor(around, scope, signal, options, codecOf(options.schema)) : mismatch(run, issue)
     },
     child: (name, kind, childPayload) => child(around, around.kindOf, scope, name, kind, childPayload),
-    all: (branches, { concurrency = branchesAtOnce } = {}) =>
-      Effect.suspend(() => {
-        if (run.stopped() !== null) return forever
-        const scopeOf = journal.branch(scope)
-        if (isMismatch(scopeOf)) return mismatch(run, scopeOf)
-        // Each goes to its end: to interrupt a branch because another failed would be to stop a step in its middle.
-        return Effect.flatMap(Effect.forEach(branches, (branch, index) => Effect.exit(branch(contextOf(around, scopeOf(index), payload))), { concurrency }), allOf)
-      }),
+    all: (branches, options) => sideBySide(around, scope, branches, (branch, inner) => branch(contextOf(around, inner, payload)), options?.concurrency),
     now: drawn(around, scope, isNumber, Effect.sync(wallMs)),
     random: drawn(around, scope, isNumber, Effect.sync(chance)),
     uuid: drawn(around, scope, isText, Effect.sync(() => uuidFrom(Array.from({ length: 32 }, chance)))),

@@ -1,8 +1,8 @@
 /** The context for async functions: each member runs the operation of the Effect context in a fiber that belongs to the run. */
 import { Cause, Effect, Exit, Runtime } from "effect"
 import type { AsyncContext, Context, StepContext } from "./Context.ts"
-import { isMismatch, type Scope } from "./Journal.ts"
-import { allOf, contextOf, type Surroundings, wantedOf } from "./Operations.ts"
+import type { Scope } from "./Journal.ts"
+import { contextOf, sideBySide, type Surroundings, wantedOf } from "./Operations.ts"
 import { unfit } from "./StepOptions.ts"
 import { beginsWork, mismatch, step } from "./Steps.ts"
 
@@ -23,8 +23,10 @@ const promised = ({ run }: Surroundings, runtime: Runtime.Runtime<never>): Promi
   return promise
 }
 
-/** A foreign function that answers a promise, or throws. */
-// What it throws is handed on as it is: how it is told, and what it means, is decided where the effect class is known.
+/**
+ * A foreign function that answers a promise, or throws. What it throws is handed on as it is: how it is told, and what it means, is
+ * decided where the effect class is known.
+ */
 export const awaited = <A>(call: () => Promise<A> | A): Effect.Effect<A, unknown> =>
   // @effect-diagnostics-next-line unknownInEffectCatch:off
   Effect.tryPromise({ try: async () => call(), catch: (cause) => cause })
@@ -65,7 +67,8 @@ const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: P
     sleep: (name, duration) => promise(sleep(name, duration)),
     waitFor: (name, options) => promise(waitFor(name, options)),
     child: (name, kind, childPayload) => promise(child(name, kind, childPayload)),
-    all: (branches, options) => promise(all(around, scope, payload, promise, branches, options?.concurrency)),
+    all: (branches, options) =>
+      promise(sideBySide(around, scope, branches, (branch, inner) => awaited(() => branch(contextIn(around, inner, payload, promise))), options?.concurrency)),
     now: () => promise(now),
     random: () => promise(random),
     uuid: () => promise(uuid),
@@ -73,20 +76,6 @@ const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: P
     artifact: (name, content) => promise(artifact(name, content))
   }
 }
-
-const all = <P, A>(
-  around: Surroundings,
-  scope: Scope,
-  payload: P,
-  promise: Promised,
-  branches: ReadonlyArray<(ctx: AsyncContext<P>) => Promise<A>>,
-  concurrency = 8
-): Effect.Effect<ReadonlyArray<A>, unknown> =>
-  Effect.suspend(() => {
-    const scopeOf = around.journal.branch(scope)
-    if (isMismatch(scopeOf)) return mismatch(around.run, scopeOf)
-    return Effect.flatMap(Effect.forEach(branches, (branch, index) => Effect.exit(awaited(() => branch(contextIn(around, scopeOf(index), payload, promise)))), { concurrency }), allOf)
-  })
 
 /** The async context of a run. */
 export const asyncContextOf = <P>(around: Surroundings, scope: Scope, payload: P): Effect.Effect<AsyncContext<P>> =>

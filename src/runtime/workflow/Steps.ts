@@ -35,7 +35,6 @@ export interface Tools {
 /** A step as the two flavours ask for it. */
 export interface Wanted<A, R> {
   readonly name: string
-  readonly sort: Extract<StepSort, "code" | "exec">
   readonly effect: "read" | "idempotent" | "dangerous"
   readonly codec: Codec<A>
   readonly timeoutMs: number | null
@@ -89,22 +88,28 @@ export const step = <A, R>(tools: Tools, scope: Scope, wanted: Wanted<A, R>): Ef
   Effect.suspend(() => {
     const { journal, run } = tools
     if (run.stopped() !== null) return forever
-    const place = journal.enter(scope, wanted.name, wanted.sort)
+    const place = journal.enter(scope, wanted.name, "code")
     if (isMismatch(place)) return mismatch(run, place)
     const { known } = place
     if (known?.state === "succeeded") return recorded(tools, place, wanted, parsed(known.result))
-    if (known?.state === "failed" && failureStands(run, place)) return failedWith(place, known.code ?? "step_failed", known.error ?? "")
+    const failure = standing(run, place)
+    if (failure !== null) return failure
     if (known?.state === "open" && known.effect === "dangerous") return asking(tools, place, wanted, "outcome_unknown", "its outcome was not stored")
     return tried(tools, place, wanted, 1)
   })
 
 /**
- * Whether a failure that was recorded stands: in a run that was only parked since, once something was built on it, and in a fork that
+ * The failure that was recorded, if it stands: in a run that was only parked since, once something was built on it, and in a fork that
  * took it over. Otherwise the step is what the next attempt begins with.
  */
-export const failureStands = (run: Run, { builtOn, known }: Place): boolean => builtOn || known?.attempt === run.task.attempt || (known?.copiedFrom ?? null) !== null
+export const standing = (run: Run, place: Place): StepFailed | null => {
+  const { builtOn, known } = place
+  const stands = known?.state === "failed" && (builtOn || known.attempt === run.task.attempt || known.copiedFrom !== null)
+  return stands ? failedWith(place, known.code ?? "step_failed", known.error ?? "") : null
+}
 
-const parsed = (text: string | null): Json => (text === null ? null : JSON.parse(text))
+/** A result as it was kept. */
+export const parsed = (text: string | null): Json => (text === null ? null : JSON.parse(text))
 
 // A result that the code can no longer read stops the run: to go on with something else would be to go on with a guess.
 const recorded = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, json: Json): Effect.Effect<A, never, R> =>
@@ -158,7 +163,7 @@ const tried = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
     const abort = LazyAbort.make()
     const { effect, interruptible, name } = wanted
     run.began({ number: place.number, name, effect, interruptible, abort: abort.abort })
-    const draft = draftAt(run, place, wanted.sort, effect, wanted.probe !== undefined)
+    const draft = draftAt(run, place, "code", effect, wanted.probe !== undefined)
     const earlier = run.takePending()
     return Effect.flatMap(
       store(tools, onTask(run.task.id, (task, now) => begin(task, run.held, draft, now, earlier))),
@@ -168,7 +173,10 @@ const tried = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
           run.ended(place.number)
           return forever
         }
-        const body = Effect.onInterrupt(limited(atWork(tools, draft.dispatchKey, wanted.body(stepContext(run, place, abort))), wanted.timeoutMs, abort), () => Effect.sync(() => run.abandoned(place.number)))
+        const work = wanted.body(stepContext(run, place, abort))
+        // Only of a dangerous one is anybody ever asked whether it happened.
+        const watched = effect === "dangerous" ? atWork(tools, draft.dispatchKey, work) : work
+        const body = Effect.onInterrupt(limited(watched, wanted.timeoutMs, abort), () => Effect.sync(() => run.abandoned(place.number)))
         return Effect.flatMap(Effect.exit(body), (exit) =>
           Exit.isSuccess(exit) ? kept(tools, place, wanted, exit.value) : failing(tools, place, wanted, attempt, exit.cause))
       }
@@ -250,8 +258,8 @@ const again = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
   )
 }
 
-// Nobody stored whether it happened. The outside system may know.
-// What has happened has happened. What has not may still, while a body is at work: then "it did not" is no answer.
+// Nobody stored whether it happened. The outside system may know: what has happened has happened. What has not may still, while a body is
+// at work; then "it did not" is no answer.
 const asking = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, code: string, reason: string, wasLeft = false): Effect.Effect<A, StepFailed, R> => {
   const { run } = tools
   const { probe } = wanted

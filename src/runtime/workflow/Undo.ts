@@ -21,8 +21,7 @@ export const undoAll = (tools: Tools, askedAtMs: number): Effect.Effect<void, St
   return Effect.forEach([...run.undos].reverse(), ({ effect, name, number }) => {
     const wanted: Wanted<null, never> = {
       name: `undo ${name}`,
-      sort: "code",
-      effect: "idempotent",
+          effect: "idempotent",
       codec: nothing,
       timeoutMs: undoTimeoutMs,
       retry: { attempts: 3 },

@@ -12,11 +12,8 @@ import type { ChildKind, WaitOptions } from "./Context.ts"
 import { isMismatch, type Place, type Scope } from "./Journal.ts"
 import { forever } from "./Run.ts"
 import { type StepFailed, wordsOf } from "./StepFailed.ts"
-import { draftAt, failedWith, failureStands, inputDigest, mismatch, store, type Tools } from "./Steps.ts"
+import { draftAt, failedWith, inputDigest, mismatch, parsed, standing, store, type Tools } from "./Steps.ts"
 import type { Codec } from "./Values.ts"
-
-/** The longest sleep: what a row can hold and a clock will reach. */
-const longestSleepMs = 100 * 365 * 86_400_000
 
 const nowOf = ({ wallMs }: Tools) => ({ wallMs: wallMs(), monoMs: 0, epoch: 0, leaseUntilMonoMs: 0 })
 
@@ -32,7 +29,7 @@ export const sleep = (tools: Tools, scope: Scope, name: string, duration: Durati
     if (isMismatch(place)) return mismatch(run, place)
     const { known } = place
     if (known?.state === "succeeded") return Effect.void
-    const wakeAtMs = known?.wakeAtMs ?? wallMs() + Math.min(Math.ceil(Duration.toMillis(duration)), longestSleepMs)
+    const wakeAtMs = known?.wakeAtMs ?? wallMs() + Math.ceil(Duration.toMillis(duration))
     if (known !== undefined && (place.builtOn || wallMs() >= wakeAtMs)) {
       run.later(ended(run.task.id, place.number, { _tag: "Succeeded", result: null }, nowOf(tools)))
       return Effect.void
@@ -60,8 +57,7 @@ const after = <A>(tools: Tools, place: Place, codec: Codec<A>, waited: Waited, w
 
 const known = <A>(tools: Tools, place: Place, codec: Codec<A>): Effect.Effect<A, StepFailed> | null => {
   const { known: step } = place
-  if (step?.state === "succeeded") return decoded(place, codec, step.result === null ? null : JSON.parse(step.result))
-  return step?.state === "failed" && failureStands(tools.run, place) ? failedWith(place, step.code ?? "step_failed", step.error ?? "") : null
+  return step?.state === "succeeded" ? decoded(place, codec, parsed(step.result)) : standing(tools.run, place)
 }
 
 export const waitFor = <A, I>(tools: Tools, scope: Scope, signal: string, options: WaitOptions<A, I>, codec: Codec<A>): Effect.Effect<A, StepFailed> =>
