@@ -102,13 +102,15 @@ const kindsOf = (tasks: ReadonlyArray<AnyTask<unknown>>): Layer.Layer<Kinds> => 
 /** The supervisor is bundled beside the program that starts it. */
 const supervisorBeside = fileURLToPath(new URL("./supervisor.js", import.meta.url))
 
-const handlersOf = <R>(options: Options<R>) =>
+/** To provide a context costs as much as a trivial task, so it is not done where there is none. */
+const needsNothing = <R>(_task: AnyTask<R>, context: Context.Context<R>): _task is AnyTask => context.unsafeMap.size === 0
+
+const handlersOf = <R>(options: Options<R>, context: Context.Context<R>) =>
   Layer.effect(
     Handlers,
     Effect.gen(function*() {
-      const context = yield* Effect.context<R>()
       const services = yield* WorkflowHandler.services(join(dirname(resolve(options.file)), "runs"), (yield* Kinds).check)
-      const provided = (task: AnyTask<R>): AnyTask => ({ ...task, run: (payload, around) => Effect.provide(task.run(payload, around), context) })
+      const provided = (task: AnyTask<R>): AnyTask => needsNothing(task, context) ? task : ({ ...task, run: (payload, around) => Effect.provide(task.run(payload, around), context) })
       return new Map<string, Handler>(options.tasks.map((task) => [task.kind.name, WorkflowHandler.make(services, provided(task))]))
     })
   ).pipe(Layer.provide(Layer.merge(Alarms.layer, Exec.layer({ supervisorPath: options.supervisor ?? supervisorBeside }))))
@@ -143,7 +145,11 @@ const client = (actor: string) =>
     }
 
     return Opsgate.of({
-      submit: (task, payload, { key = null } = {}) => Effect.flatMap(Effect.suspend(() => changeFor(task, payload, key)), engine.commit),
+      submit: (task, payload, { key = null } = {}) =>
+        Effect.suspend((): Effect.Effect<Answer, Rejected | Refused> => {
+          const change = changeFor(task, payload, key)
+          return Either.isLeft(change) ? Effect.fail(change.left) : engine.commit(change.right)
+        }),
       submitAll: (task, all) => Effect.flatMap(Effect.suspend(() => Either.all(all.map(({ key = null, payload }) => changeFor(task, payload, key)))), engine.commitAll),
       ended: (id) => Effect.flatMap(idOf(id), ended),
       result: (task, id) =>
@@ -198,8 +204,10 @@ export const layer = <R = never>(options: Options<R>) => {
   if (issue !== null) throw new Error(`Opsgate cannot be opened: ${issue}`)
   const actor = options.actor ?? actorByDefault
   const base = Layer.mergeAll(kindsOf(options.tasks), Runs.layer).pipe(Layer.provideMerge(Layers.engineOn(resolve(options.file))))
-  const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(handlersOf(options)))
-  return Layer.scoped(Opsgate, client(actor)).pipe(Layer.provideMerge(working), Layer.provide(base))
+  return Layer.unwrapEffect(Effect.map(Effect.context<R>(), (context) => {
+    const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(handlersOf(options, context)))
+    return Layer.scoped(Opsgate, client(actor)).pipe(Layer.provideMerge(working), Layer.provide(base))
+  }))
 }
 
 /** The client for programs that do not use Effect: the same members, as promises. */

@@ -1,13 +1,14 @@
 /** The durable engine: one SQLite file, one writing process, one sync for all changes of a turn. */
 import { existsSync, realpathSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
-import { Context, Effect, Either, Layer, PubSub } from "effect"
+import { Context, Effect, Either, Exit, Layer, PubSub } from "effect"
 import type { Decision } from "../domain/Decision.ts"
 import { type Epoch, isRenewable } from "../domain/Lease.ts"
 import type { Refusal } from "../domain/Refusal.ts"
 import type { Step } from "../domain/Step.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
 import { type Change, type ClaimRequest, Engine, EngineReader, type EngineUnavailable, Fatal, Flush, Instants } from "./Engine.ts"
+import * as Checkpoints from "./sqlite/Checkpoints.ts"
 import * as Database from "./sqlite/Database.ts"
 import * as InstanceLock from "./sqlite/InstanceLock.ts"
 import * as Store from "./sqlite/Store.ts"
@@ -41,7 +42,7 @@ const jobRunner = (writer: Writer.Writer) => <A, E>(apply: () => Either.Either<A
 const attempt = <A, E>(apply: () => Either.Either<A, E>): Effect.Effect<A, E> => {
   const settled = settledBy(apply)
   if (Either.isLeft(settled)) return Effect.die(settled.left)
-  return Either.match(settled.right, { onLeft: (error) => Effect.fail(error), onRight: (answer) => Effect.succeed(answer) })
+  return Either.isLeft(settled.right) ? Exit.fail(settled.right.left) : Exit.succeed(settled.right.right)
 }
 
 /** What was applied, or the bug of its rule. */
@@ -201,7 +202,14 @@ export const layer = ({ file: named, streamId }: Options) =>
       const store = yield* orUnavailable("read the database", () => Store.make(db, instants))
       const inDoubt = () => fatal.die("the disk failed to sync a commit; nobody knows whether it is stored. Start again: the file decides.")
       const writer = yield* Effect.acquireRelease(
-        orUnavailable("prepare the database", () => Writer.make(db, store, flush, inDoubt)),
+        orUnavailable("prepare the database", () => {
+          const committed = Checkpoints.make(db, flush)
+          const accept = () => {
+            store.accept()
+            committed()
+          }
+          return Writer.make(db, { reset: store.reset, seal: store.seal, accept }, flush, inDoubt)
+        }),
         (writer) => Effect.sync(() => writer.close())
       )
       const changes = yield* PubSub.sliding<ReadonlyArray<Task>>(1024)

@@ -20,12 +20,9 @@ export interface Entry {
   readonly held: Held
 }
 
-interface Listening extends Entry {
-  readonly ask: (cancel: PendingCancel) => void
-  readonly lose: () => void
-}
-
 export class Runs extends Context.Tag("opsgate/runtime/Runs")<Runs, {
+  /** Registers a run until its `leave` is called. */
+  readonly enter: (task: Task, held: Held) => { readonly asked: Asked; readonly leave: () => void }
   /** Registers a run for as long as `use` takes. */
   readonly during: <A, E, R>(task: Task, held: Held, use: (asked: Asked) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly entries: () => ReadonlyArray<Entry>
@@ -41,29 +38,48 @@ export class Runs extends Context.Tag("opsgate/runtime/Runs")<Runs, {
   readonly wake: Queue.Queue<void>
 }>() {}
 
-const listening = (task: Task, held: Held, stopping: () => boolean): Listening & { readonly asked: Asked } => {
-  const losers: Array<() => void> = []
-  let latest: PendingCancel | null = null
-  const listeners: Array<(cancel: PendingCancel) => void> = []
-  const listen: Asked["listen"] = (listener) => {
-    listeners.push(listener)
-    if (latest !== null) listener(latest)
+// A class, since one is made for every claim.
+class Listening implements Entry {
+  readonly task: Task
+  readonly held: Held
+  readonly stopping: () => boolean
+  private readonly listeners: Array<(cancel: PendingCancel) => void> = []
+  private readonly losers: Array<() => void> = []
+  private latest: PendingCancel | null = null
+
+  constructor(task: Task, held: Held, stopping: () => boolean) {
+    this.task = task
+    this.held = held
+    this.stopping = stopping
   }
-  return {
-    task,
-    held,
-    ask: (cancel) => {
-      latest = cancel
-      listeners.forEach((listener) => listener(cancel))
-    },
-    lose: () => losers.forEach((loser) => loser()),
-    asked: { listen, stopping, onLost: (listener) => void losers.push(listener), requested: Effect.async<void>((resume) => listen(() => resume(Effect.void))) }
+
+  get requested(): Effect.Effect<void> {
+    return Effect.async<void>((resume) => this.listen(() => resume(Effect.void)))
+  }
+
+  listen(listener: (cancel: PendingCancel) => void): void {
+    this.listeners.push(listener)
+    if (this.latest !== null) listener(this.latest)
+  }
+
+  onLost(listener: () => void): void {
+    this.losers.push(listener)
+  }
+
+  ask(cancel: PendingCancel): void {
+    this.latest = cancel
+    this.listeners.forEach((listener) => listener(cancel))
+  }
+
+  lose(): void {
+    this.losers.forEach((loser) => loser())
   }
 }
 
 const make = Effect.gen(function*() {
   const entries = new Map<string, Listening>()
   let stopping = false
+  const isStopping = () => stopping
   const perEpoch = new Map<number, number>()
   const count = (epoch: number, change: number) => {
     const left = (perEpoch.get(epoch) ?? 0) + change
@@ -71,21 +87,24 @@ const make = Effect.gen(function*() {
     else perEpoch.set(epoch, left)
   }
   const wake = yield* Queue.sliding<void>(1)
+  const enter = (task: Task, held: Held) => {
+    const asked = new Listening(task, held, isStopping)
+    const key = `${task.id}/${held.generation}`
+    entries.set(key, asked)
+    count(held.epoch, 1)
+    const leave = () => {
+      entries.delete(key)
+      count(held.epoch, -1)
+      wake.unsafeOffer(undefined)
+    }
+    return { asked, leave }
+  }
   return Runs.of({
+    enter,
     during: (task, held, use) =>
       Effect.suspend(() => {
-        const { asked, ...entry } = listening(task, held, () => stopping)
-        const key = `${task.id}/${held.generation}`
-        entries.set(key, entry)
-        count(held.epoch, 1)
-        return Effect.ensuring(
-          use(asked),
-          Effect.sync(() => {
-            entries.delete(key)
-            count(held.epoch, -1)
-            wake.unsafeOffer(undefined)
-          })
-        )
+        const { asked, leave } = enter(task, held)
+        return Effect.ensuring(use(asked), Effect.sync(leave))
       }),
     entries: () => [...entries.values()],
     countOf: (epoch) => perEpoch.get(epoch) ?? 0,

@@ -5,7 +5,7 @@
 import { Effect, FiberSet } from "effect"
 
 /** Answers the function that runs something in the next free fiber. Fibers live in the scope of the caller. */
-export const make = <A>(run: (work: A) => Effect.Effect<void>) =>
+export const make = <A>(run: (work: A) => Effect.Effect<unknown>) =>
   Effect.map(FiberSet.makeRuntime<never>(), (fork) => {
     const idle: Array<(work: A) => void> = []
     const next = Effect.async<A>((resume) => {

@@ -43,12 +43,12 @@ export const settleRun = (
   { held, task }: Claimed,
   outcome: Outcome,
   more: ReadonlyArray<StepChange> = []
-): Effect.Effect<void> => {
+): Effect.Effect<unknown> => {
   const jitter = chance.next()
-  return Effect.asVoid(Effect.catchAll(
+  return Effect.catchAll(
     patiently(engine.commit(onTask(task.id, (current, now) => settle(current, held, outcome, now, jitter, more)))),
     (error) => Effect.logWarning("a result was not stored", { task: task.id, reason: error.message })
-  ))
+  )
 }
 
 const beginUnder = (engine: Engine["Type"], task: Task, held: Held): Run["begin"] => (draft) =>
@@ -66,24 +66,38 @@ const outcomeOf = (exit: Exit.Exit<Outcome | null, LeaseLost | EngineUnavailable
   return dangerous ? { _tag: "Unknown", code: "handler_broke", error } : { _tag: "Failed", code: "handler_broke", error }
 }
 
-const noSteps: Effect.Effect<ReadonlyArray<Step>> = Effect.succeed([])
+const noSteps: ReadonlyArray<Step> = []
 
 /** Runs a claimed task to its end and stores it. Uninterruptible but for what its handler makes interruptible. */
-const runClaimed = ({ chance, engine, handlers, runs }: Hands) => ({ held, task }: Claimed): Effect.Effect<void> => {
-  const handler: Handler | undefined = handlers.get(task.kind)
-  if (handler === undefined) return settleRun({ chance, engine }, { held, task }, { _tag: "Failed", code: "kind_unknown", error: `no kind ${task.kind} is declared` })
-  const known = task.steps === 0 ? noSteps : Effect.orDie(Effect.retry(engine.stepsOf(task.id), { schedule: patience }))
-  return Effect.uninterruptible(runs.during(task, held, (asked) =>
-    Effect.flatMap(known, (steps) => {
-      let begun = false
-      const late: Array<StepChange> = []
-      const begins = beginUnder(engine, task, held)
-      const tracked: Run["begin"] = (draft) => Effect.tap(begins(draft), () => Effect.sync(() => (begun = draft.effect === "dangerous")))
-      return Effect.flatMap(Effect.exit(handler.run({ task, held, steps, begin: tracked, asked, late: (change) => void late.push(change) })), (exit) => {
-        const outcome = outcomeOf(exit, begun)
-        return outcome === null ? Effect.void : settleRun({ chance, engine }, { held, task }, outcome, late)
+const runClaimed = (hands: Hands) => {
+  const { engine, handlers, runs } = hands
+
+  const work = (claimed: Claimed, handler: Handler, steps: ReadonlyArray<Step>, asked: Run["asked"]): Effect.Effect<unknown> => {
+    const { held, task } = claimed
+    let begun = false
+    const late: Array<StepChange> = []
+    const begin: Run["begin"] = (draft) => Effect.tap(beginUnder(engine, task, held)(draft), () => Effect.sync(() => (begun = draft.effect === "dangerous")))
+    return Effect.flatMap(Effect.exit(handler.run({ task, held, steps, begin, asked, late: (change) => void late.push(change) })), (exit) => {
+      const outcome = outcomeOf(exit, begun)
+      return outcome === null ? Effect.void : settleRun(hands, claimed, outcome, late)
+    })
+  }
+
+  return (claimed: Claimed): Effect.Effect<unknown> => {
+    const { held, task } = claimed
+    const handler = handlers.get(task.kind)
+    if (handler === undefined) return settleRun(hands, claimed, { _tag: "Failed", code: "kind_unknown", error: `no kind ${task.kind} is declared` })
+    return Effect.uninterruptible(Effect.suspend(() => {
+      const { asked, leave } = runs.enter(task, held)
+      const worked = task.steps === 0
+        ? work(claimed, handler, noSteps, asked)
+        : Effect.flatMap(Effect.orDie(Effect.retry(engine.stepsOf(task.id), { schedule: patience })), (steps) => work(claimed, handler, steps, asked))
+      return Effect.flatMap(Effect.exit(worked), (exit) => {
+        leave()
+        return exit
       })
-    })))
+    }))
+  }
 }
 
 /** Claims and runs until it is interrupted. Runs go on in the scope of the caller. */

@@ -6,18 +6,19 @@ import { childrenIn, suspend } from "../domain/Checkpoint.ts"
 import type { Outcome } from "../domain/Execution.ts"
 import { onTask } from "../domain/OnTask.ts"
 import { storedError } from "../domain/Redaction.ts"
+import type { Step } from "../domain/Step.ts"
 import type { Task } from "../domain/Task.ts"
 import { timeoutCode } from "../domain/Timeout.ts"
 import { Chance, Engine, Flush, Instants } from "../engine/Engine.ts"
 import { Alarms } from "./Alarms.ts"
 import { Exec } from "./Exec.ts"
-import type { Handler, Run as Claimed } from "./Handler.ts"
+import type { Handler } from "./Handler.ts"
 import type { Asked } from "./Runs.ts"
 import { patiently } from "./Patience.ts"
 import type { AnyTask } from "./TaskDefinition.ts"
 import * as Journal from "./workflow/Journal.ts"
 import type { Surroundings } from "./workflow/Operations.ts"
-import * as LazyAbort from "./workflow/LazyAbort.ts"
+import { LazyAbort } from "./workflow/LazyAbort.ts"
 import * as Run from "./workflow/Run.ts"
 import { codeOf, isFinal, isStepFailed, wordsOf } from "./workflow/StepFailed.ts"
 import { undoAll } from "./workflow/Undo.ts"
@@ -46,6 +47,70 @@ export const services = (filesDir: string, kindOf: KindOf) =>
     return shared
   })
 
+/** What the operations of one run work with. What only some of them need is made when it is asked for. */
+class Around implements Surroundings {
+  readonly run: Run.Run
+  readonly steps: ReadonlyArray<Step>
+  private readonly services: Services
+  private readonly abortion: LazyAbort
+  private kept: Journal.Journal | null = null
+
+  constructor(services: Services, run: Run.Run, steps: ReadonlyArray<Step>, abortion = new LazyAbort()) {
+    this.services = services
+    this.run = run
+    this.steps = steps
+    this.abortion = abortion
+  }
+
+  get journal(): Journal.Journal {
+    this.kept ??= Journal.make(this.steps)
+    return this.kept
+  }
+
+  get engine() {
+    return this.services.engine
+  }
+
+  get bodies() {
+    return this.services.bodies
+  }
+
+  get chance() {
+    return this.services.chance
+  }
+
+  get wallMs() {
+    return this.services.wallMs
+  }
+
+  get kindOf() {
+    return this.services.kindOf
+  }
+
+  get exec() {
+    return this.services.exec
+  }
+
+  get dir(): string {
+    return join(this.services.filesDir, this.run.task.id)
+  }
+
+  get signal(): AbortSignal {
+    return this.abortion.signal
+  }
+
+  abort(): void {
+    this.abortion.abort("the run has ended")
+  }
+
+  /** The same for another run over the same steps. */
+  on(run: Run.Run): Around {
+    const other = new Around(this.services, run, this.steps, this.abortion)
+    other.kept = this.journal
+    return other
+  }
+}
+
 const failed = (thrown: unknown, fallback: string): Outcome => {
   const code = isStepFailed(thrown) ? thrown.code ?? "step_failed" : codeOf(thrown, fallback)
   const error = storedError(wordsOf(thrown))
@@ -62,8 +127,8 @@ const floating = (run: Run.Run): Outcome | null => {
 }
 
 /** The function returned. What it did not ask for makes its result worthless. */
-const returned = (journal: Journal.Journal, result: Json): Outcome => {
-  const [missing] = journal.unvisited()
+const returned = (around: Around, result: Json): Outcome => {
+  const [missing] = around.steps.length === 0 ? [] : around.journal.unvisited()
   if (missing === undefined) return { _tag: "Succeeded", result }
   const error = `step ${missing.number} ${JSON.stringify(missing.name)} was recorded when this run began, and the code did not ask for it this time. Restore the code and recover the task, or fork it at ${missing.number}`
   return { _tag: "Failed", code: "replay_mismatch", error, final: true }
@@ -71,7 +136,7 @@ const returned = (journal: Journal.Journal, result: Json): Outcome => {
 
 const parsed = (task: Task): Json => JSON.parse(task.payload)
 
-const park = (around: Surroundings): Effect.Effect<null> => {
+const park = (around: Around): Effect.Effect<null> => {
   const { run } = around
   const wait = run.waits()
   const children = childrenIn(wait)
@@ -82,7 +147,7 @@ const park = (around: Surroundings): Effect.Effect<null> => {
     Effect.as(Effect.logInfo("a run was not parked", { task: run.task.id, reason: error.message }), null))
 }
 
-const stopped = (around: Surroundings, asked: Asked, stop: Run.Stop): Effect.Effect<Outcome | null> => {
+const stopped = (around: Around, asked: Asked, stop: Run.Stop): Effect.Effect<Outcome | null> => {
   switch (stop._tag) {
     case "LeaseLost":
       return Effect.succeed(null)
@@ -100,12 +165,12 @@ const stopped = (around: Surroundings, asked: Asked, stop: Run.Stop): Effect.Eff
 }
 
 // The operations refuse to go on in a run that has stopped, so undoing is a run of its own, over the same lease.
-const compensated = (around: Surroundings, asked: Asked): Effect.Effect<Outcome | null> => {
+const compensated = (around: Around, asked: Asked): Effect.Effect<Outcome | null> => {
   const { run } = around
-  const undoing = Run.make({ ...run.task, cancel: null }, run.held, () => undefined)
+  const undoing = new Run.Run({ ...run.task, cancel: null }, run.held, () => undefined)
   undoing.undos.push(...run.undos)
   const askedAtMs = run.asked()?.atMs ?? around.wallMs()
-  return Effect.fork(Effect.interruptible(undoAll({ ...around, run: undoing }, askedAtMs))).pipe(
+  return Effect.fork(Effect.interruptible(undoAll(around.on(undoing), askedAtMs))).pipe(
     Effect.tap((fiber) =>
       Effect.sync(() => {
         undoing.start(fiber)
@@ -114,7 +179,7 @@ const compensated = (around: Surroundings, asked: Asked): Effect.Effect<Outcome 
     ),
     Effect.flatMap(Fiber.await),
     Effect.map((exit): Outcome | null => {
-      undoing.takePending().forEach(run.later)
+      undoing.takePending().forEach((change) => run.later(change))
       const stop = undoing.stopped()
       if (stop?._tag === "LeaseLost") return null
       if (Exit.isSuccess(exit)) return { _tag: "Stopped", compensated: true }
@@ -139,29 +204,8 @@ const deadline = ({ alarms }: Services, run: Run.Run): () => void => {
 
 /** The handler of a task in code, for which `services` and the context of its own requirements are there. */
 export const make = (services: Services, task: AnyTask): Handler => {
-  const surroundings = ({ held, steps, task: claimed }: Claimed): Surroundings & { readonly abort: () => void } => {
-    const run = Run.make(claimed, held, services.flush.soon)
-    const controller = LazyAbort.make()
-    const { bodies, chance, engine, exec, filesDir, kindOf, wallMs } = services
-    return {
-      run,
-      journal: Journal.make(steps),
-      engine,
-      bodies,
-      chance,
-      wallMs,
-      kindOf,
-      dir: join(filesDir, claimed.id),
-      exec,
-      get signal() {
-        return controller.signal
-      },
-      abort: () => controller.abort("the run has ended")
-    }
-  }
-
-  const ending = (around: Surroundings, asked: Asked, exit: Exit.Exit<Json, unknown>): Effect.Effect<Outcome | null> => {
-    const { journal, run } = around
+  const ending = (around: Around, asked: Asked, exit: Exit.Exit<Json, unknown>): Effect.Effect<Outcome | null> => {
+    const { run } = around
     const stop = run.stopped()
     if (stop !== null) return stopped(around, asked, stop)
     const interrupted = Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)
@@ -169,7 +213,7 @@ export const make = (services: Services, task: AnyTask): Handler => {
     if (interrupted && asked.stopping()) return Effect.succeed(null)
     const open = floating(run)
     if (open !== null && (Exit.isSuccess(exit) || open._tag === "Unknown")) return Effect.succeed(open)
-    if (Exit.isSuccess(exit)) return Effect.succeed(returned(journal, exit.value))
+    if (Exit.isSuccess(exit)) return Effect.succeed(returned(around, exit.value))
     if (interrupted) return Effect.succeed({ _tag: "Failed", code: "interrupted", error: "its function interrupted itself" })
     return Effect.succeed(failed(Option.getOrElse(Cause.failureOption(exit.cause), () => Cause.squash(exit.cause)), "task_failed"))
   }
@@ -179,28 +223,25 @@ export const make = (services: Services, task: AnyTask): Handler => {
 
     run: (claimed) =>
       Effect.withFiberRuntime((fiber) => {
-        const around = surroundings(claimed)
-        const { run } = around
+        const run = new Run.Run(claimed.task, claimed.held, services.flush.soon)
+        const around = new Around(services, run, claimed.steps)
         run.start(fiber)
-        claimed.asked.listen(run.ask)
+        claimed.asked.listen((cancel) => run.ask(cancel))
         claimed.asked.onLost(() => {
           run.warn()
           around.abort()
         })
         const disarm = deadline(services, run)
-        return Effect.exit(Effect.interruptible(task.run(parsed(claimed.task), around))).pipe(
-          Effect.flatMap((exit) => {
-            disarm()
-            return ending(around, claimed.asked, exit)
-          }),
-          Effect.tap((outcome) =>
-            Effect.sync(() => {
-              if (outcome !== null) run.takePending().forEach(claimed.late)
-              run.close()
-              around.abort()
-            })
-          )
-        )
+        const close = (outcome: Outcome | null): Outcome | null => {
+          if (outcome !== null) run.takePending().forEach(claimed.late)
+          run.close()
+          around.abort()
+          return outcome
+        }
+        return Effect.flatMap(Effect.exit(Effect.interruptible(task.run(parsed(claimed.task), around))), (exit) => {
+          disarm()
+          return Effect.map(ending(around, claimed.asked, exit), close)
+        })
       }),
 
     // What is open and may not be repeated can be told by nobody here; what answers is asked when the code comes to it.

@@ -9,6 +9,7 @@ import type { Epoch } from "../../domain/Lease.ts"
 import type { Now } from "../../domain/Now.ts"
 import type { Step, StepChange } from "../../domain/Step.ts"
 import type { Task, TaskId } from "../../domain/Task.ts"
+import { isTerminal } from "../../domain/TaskState.ts"
 import { chained, chainStart, type EventDraft, eventVersion } from "../../domain/TaskEvent.ts"
 import type { Instants } from "../Engine.ts"
 import { placeText, progressText, specText, stepOf, type StepRow, taskOf, type TaskRow } from "./Rows.ts"
@@ -104,7 +105,7 @@ const makeDeltas = (sql: Statements) => {
 const rememberedMax = 4096
 
 /**
- * Tasks that this process stored or loaded lately. It is the only writer, so what it remembers is what the file says;
+ * Tasks that have not ended and that this process stored or loaded lately. It is the only writer, so what it remembers is what the file says;
  * after a rollback it forgets everything.
  */
 const makeMemory = (sql: Statements) => {
@@ -130,6 +131,7 @@ const makeMemory = (sql: Statements) => {
       const row = sql.task.get(id)
       return row === undefined ? undefined : keep(taskOf(row))
     },
+    forget: (id: string): void => void tasks.delete(id),
     clear: () => tasks.clear()
   }
 }
@@ -167,7 +169,8 @@ export const make = (db: Database.Database, instants: Instants["Type"]): Store =
     if (before === undefined) sql.insertTask.run(id, state, availableAtMs, expiresAtMs, leasedBy, parent?.task ?? null, forkedFrom?.task ?? null, specText(task), progressText(task))
     else sql.updateTask.run(state, availableAtMs, expiresAtMs, leasedBy, progressText(task), id)
     deltas.moved(before, task)
-    memory.keep(task)
+    if (isTerminal[state]) memory.forget(id)
+    else memory.keep(task)
   }
 
   return {

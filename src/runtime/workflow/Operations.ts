@@ -131,46 +131,106 @@ const allOf = <A, E>(exits: ReadonlyArray<Exit.Exit<A, E>>): Effect.Effect<Reado
   return failed === undefined ? Effect.succeed(exits.flatMap((exit) => (Exit.isSuccess(exit) ? [exit.value] : []))) : Effect.failCause(failed.cause)
 }
 
-/** The context of the run in one scope. */
-export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Context<P> => {
-  const { chance, run, wallMs } = around
-  const said = progressOf(around)
-  const facts = {
-    payload,
-    task: run.task.id,
-    attempt: run.task.attempt,
-    generation: run.held.generation,
-    dispatchKey: run.task.dispatchKey
+// Members are made when they are asked for: most code asks for few, and takes some of them apart.
+class RunContext<P> implements Context<P> {
+  readonly payload: P
+  private readonly around: Surroundings
+  private readonly scope: Scope
+  private said: Context<P>["progress"] | null = null
+
+  constructor(around: Surroundings, scope: Scope, payload: P) {
+    this.payload = payload
+    this.around = around
+    this.scope = scope
   }
-  return {
-    ...facts,
-    get signal() {
-      return around.signal
-    },
-    step: <A, E, R, R2 = never, I = unknown>(name: string, options: StepOptions<A, R2, I>, body: (step: StepContext) => Effect.Effect<A, E, R>) => {
+
+  get task(): string {
+    return this.around.run.task.id
+  }
+
+  get attempt(): number {
+    return this.around.run.task.attempt
+  }
+
+  get generation(): number {
+    return this.around.run.held.generation
+  }
+
+  get dispatchKey(): string {
+    return this.around.run.task.dispatchKey
+  }
+
+  get signal(): AbortSignal {
+    return this.around.signal
+  }
+
+  get step(): Context<P>["step"] {
+    const { around, scope } = this
+    return <A, E, R, R2 = never, I = unknown>(name: string, options: StepOptions<A, R2, I>, body: (step: StepContext) => Effect.Effect<A, E, R>) => {
       const issue = unfit(name, options, body)
-      if (issue !== null) return mismatch(run, issue)
+      if (issue !== null) return mismatch(around.run, issue)
       const { compensate, probe } = options
       return step<A, R | R2>(around, scope, { ...wantedOf(name, options), body, probe, compensate, failsHonestly: true })
-    },
-    exec: (name, options) => {
+    }
+  }
+
+  get exec(): Context<P>["exec"] {
+    const { around, scope } = this
+    return (name, options) => {
       const issue = unfitCommand(name, options)
-      return issue === null ? command(around, scope, name, options, plain<CommandEnded>()) : mismatch(run, issue)
-    },
-    sleep: (name, duration) => {
+      return issue === null ? command(around, scope, name, options, plain<CommandEnded>()) : mismatch(around.run, issue)
+    }
+  }
+
+  get sleep(): Context<P>["sleep"] {
+    const { around, scope } = this
+    return (name, duration) => {
       const issue = unfitTime(name, "its time", duration)
-      return issue === null ? sleep(around, scope, name, duration) : mismatch(run, issue)
-    },
-    waitFor: (signal, options = {}) => {
+      return issue === null ? sleep(around, scope, name, duration) : mismatch(around.run, issue)
+    }
+  }
+
+  get waitFor(): Context<P>["waitFor"] {
+    const { around, scope } = this
+    return (signal, options = {}) => {
       const issue = unfitSignal(signal, options.timeout, options.as)
-      return issue === null ? waitFor(around, scope, signal, options, codecOf(options.schema)) : mismatch(run, issue)
-    },
-    child: (name, kind, childPayload) => child(around, around.kindOf, scope, name, kind, childPayload),
-    all: (branches, options) => sideBySide(around, scope, branches, (branch, inner) => branch(contextOf(around, inner, payload)), options?.concurrency),
-    now: drawn(around, scope, isNumber, Effect.sync(wallMs)),
-    random: drawn(around, scope, isNumber, Effect.sync(chance)),
-    uuid: drawn(around, scope, isText, Effect.sync(() => uuidFrom(Array.from({ length: 32 }, chance)))),
-    progress: said,
-    artifact: (name, content) => step(around, scope, artifactOf(around.dir, name, content))
+      return issue === null ? waitFor(around, scope, signal, options, codecOf(options.schema)) : mismatch(around.run, issue)
+    }
+  }
+
+  get child(): Context<P>["child"] {
+    const { around, scope } = this
+    return (name, kind, childPayload) => child(around, around.kindOf, scope, name, kind, childPayload)
+  }
+
+  get all(): Context<P>["all"] {
+    const { around, payload, scope } = this
+    return (branches, options) => sideBySide(around, scope, branches, (branch, inner) => branch(contextOf(around, inner, payload)), options?.concurrency)
+  }
+
+  get now(): Context<P>["now"] {
+    return drawn(this.around, this.scope, isNumber, Effect.sync(this.around.wallMs))
+  }
+
+  get random(): Context<P>["random"] {
+    return drawn(this.around, this.scope, isNumber, Effect.sync(this.around.chance))
+  }
+
+  get uuid(): Context<P>["uuid"] {
+    const { chance } = this.around
+    return drawn(this.around, this.scope, isText, Effect.sync(() => uuidFrom(Array.from({ length: 32 }, chance))))
+  }
+
+  get progress(): Context<P>["progress"] {
+    this.said ??= progressOf(this.around)
+    return this.said
+  }
+
+  get artifact(): Context<P>["artifact"] {
+    const { around, scope } = this
+    return (name, content) => step(around, scope, artifactOf(around.dir, name, content))
   }
 }
+
+/** The context of the run in one scope. */
+export const contextOf = <P>(around: Surroundings, scope: Scope, payload: P): Context<P> => new RunContext(around, scope, payload)

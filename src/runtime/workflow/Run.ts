@@ -39,39 +39,6 @@ export interface Undo {
   readonly effect: (step: StepContext) => Effect.Effect<unknown, unknown>
 }
 
-export interface Run {
-  readonly task: Task
-  readonly held: Held
-  readonly stopped: () => Stop | null
-  /** Stops the run when what is in the middle of something has ended; at once where that cannot matter any more. */
-  readonly halt: (stop: Stop) => void
-  /** Stops the run now. A dangerous step in its middle makes the outcome unknown. */
-  readonly abort: (code: string, otherwise: Stop) => void
-  readonly began: (step: InFlight) => void
-  readonly ended: (number: number) => void
-  /** The code itself has interrupted the step. It is waited for no longer; how it ended is not known. */
-  readonly abandoned: (number: number) => void
-  /** Tells the bodies that their lease is over. The run goes on until it is refused: its late write is to be on record. */
-  readonly warn: () => void
-  /** What is in its middle, or was when the code left it. */
-  readonly inFlight: () => ReadonlyArray<InFlight>
-  /** Waits for something outside: the run is parked when all of it waits. Never succeeds. */
-  readonly wait: (wait: Wait) => Effect.Effect<never>
-  readonly waits: () => Wait
-  /** Changes of steps to be stored with the next commit. */
-  readonly later: (change: StepChange) => void
-  readonly takePending: () => ReadonlyArray<StepChange>
-  readonly undos: Array<Undo>
-  /** The request to end, as far as it is known here. */
-  readonly asked: () => PendingCancel | null
-  readonly ask: (cancel: PendingCancel) => void
-  readonly start: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
-  /** Fibers besides the first that belong to the code, until they end. */
-  readonly adopt: (fiber: Fiber.RuntimeFiber<unknown, unknown>) => void
-  /** The run is over: code that still goes on finds everything closed, and no fiber is touched any more. */
-  readonly close: () => void
-}
-
 /** Neither succeeds nor holds anything: the code that waits here is interrupted or forgotten. */
 export const forever: Effect.Effect<never> = Effect.async<never>(() => undefined)
 
@@ -84,121 +51,156 @@ const joined = (one: Wait, other: Wait): Wait => ({
   waits: [...one.waits, ...other.waits]
 })
 
-/** What a run is in the middle of, and why it is to stop. */
-interface State {
-  readonly inFlight: Map<number, InFlight>
+/** One run. Made for every claim, so as a class: it costs one object. */
+export class Run {
+  readonly task: Task
+  readonly held: Held
+  readonly undos: Array<Undo> = []
+  private readonly soon: (run: () => void) => void
+  private readonly open = new Map<number, InFlight>()
+  private readonly fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
   /** Steps that the code has interrupted itself. */
-  readonly left: Array<InFlight>
-  readonly fibers: Set<Fiber.RuntimeFiber<unknown, unknown>>
-  stop: Stop | null
-  waiting: Wait
-  pending: Array<StepChange>
-  cancel: PendingCancel | null
+  private left: ReadonlyArray<InFlight> = []
+  private stop: Stop | null = null
+  private waiting: Wait = noWait
+  private pending: Array<StepChange> = []
+  private cancel: PendingCancel | null
   /** Grows with everything the code does: what is planned for a quiet run looks whether it was. */
-  activity: number
-}
+  private activity = 0
 
-const stopping = (state: State) => {
-  const interrupt = () => {
-    for (const { abort } of state.inFlight.values()) abort(state.stop)
-    for (const fiber of state.fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+  /** `soon` runs a function in a later turn of the event loop. */
+  constructor(task: Task, held: Held, soon: (run: () => void) => void) {
+    this.task = task
+    this.held = held
+    this.soon = soon
+    this.cancel = task.cancel
   }
-  const set = (next: Stop) => {
-    if (state.stop === null || precedence.indexOf(next._tag) < precedence.indexOf(state.stop._tag)) state.stop = next
-  }
-  const halt: Run["halt"] = (next) => {
-    set(next)
-    if (state.inFlight.size === 0 || next._tag === "LeaseLost") interrupt()
-  }
-  const abort: Run["abort"] = (code, otherwise) => {
-    const open = [...state.inFlight.values()]
-    for (const { end } of open) end?.()
-    if (open.length > 0 && open.every(({ end }) => end !== undefined)) return halt(otherwise)
-    const dangerous = [...open, ...state.left].find(isDangerous)
-    set(dangerous === undefined ? otherwise : { _tag: "Unknown", code, error: `step ${dangerous.number} ${JSON.stringify(dangerous.name)} was ended in its middle` })
-    interrupt()
-  }
-  return { abort, halt, interrupt }
-}
 
-const fibersOf = (state: State): Pick<Run, "start" | "adopt" | "close"> => ({
-  start: (fiber) => void state.fibers.add(fiber),
-  adopt: (fiber) => {
-    state.fibers.add(fiber)
-    fiber.addObserver(() => state.fibers.delete(fiber))
-  },
-  close: () => {
-    state.stop ??= { _tag: "LeaseLost" }
-    state.fibers.clear()
+  stopped(): Stop | null {
+    return this.stop
   }
-})
 
-/** `soon` runs a function in a later turn of the event loop. */
-export const make = (task: Task, held: Held, soon: (run: () => void) => void): Run => {
-  const state: State = { inFlight: new Map(), left: [], fibers: new Set(), stop: null, waiting: noWait, pending: [], cancel: task.cancel, activity: 0 }
-  const { inFlight, left } = state
-  const { abort, halt, interrupt } = stopping(state)
+  /** Stops the run when what is in the middle of something has ended; at once where that cannot matter any more. */
+  halt(stop: Stop): void {
+    this.setStop(stop)
+    if (this.open.size === 0 || stop._tag === "LeaseLost") this.interrupt()
+  }
+
+  /** Stops the run now. A dangerous step in its middle makes the outcome unknown. */
+  abort(code: string, otherwise: Stop): void {
+    const inMiddle = [...this.open.values()]
+    for (const { end } of inMiddle) end?.()
+    if (inMiddle.length > 0 && inMiddle.every(({ end }) => end !== undefined)) return this.halt(otherwise)
+    const dangerous = [...inMiddle, ...this.left].find(isDangerous)
+    this.setStop(dangerous === undefined ? otherwise : { _tag: "Unknown", code, error: `step ${dangerous.number} ${JSON.stringify(dangerous.name)} was ended in its middle` })
+    this.interrupt()
+  }
+
+  began(step: InFlight): void {
+    this.activity += 1
+    this.open.set(step.number, step)
+  }
+
+  ended(number: number): void {
+    this.open.delete(number)
+    this.activity += 1
+    if (this.open.size > 0) return
+    if (this.stop !== null) this.interrupt()
+    else if (this.waiting !== noWait) this.parkWhenQuiet()
+  }
+
+  /** The code itself has interrupted the step. It is waited for no longer; how it ended is not known. */
+  abandoned(number: number): void {
+    const step = this.open.get(number)
+    if (step === undefined || this.stop !== null) return
+    this.left = [...this.left, step]
+    this.ended(number)
+  }
+
+  /** Tells the bodies that their lease is over. The run goes on until it is refused: its late write is to be on record. */
+  warn(): void {
+    this.open.forEach(({ abort }) => abort({ _tag: "LeaseLost" }))
+  }
+
+  /** What is in its middle, or was when the code left it. */
+  inFlight(): ReadonlyArray<InFlight> {
+    return this.open.size === 0 ? this.left : [...this.open.values(), ...this.left]
+  }
+
+  /** Waits for something outside: the run is parked when all of it waits. Never succeeds. */
+  wait(wait: Wait): Effect.Effect<never> {
+    return Effect.suspend(() => {
+      this.activity += 1
+      this.waiting = joined(this.waiting, wait)
+      if (this.cancel !== null) this.halt({ _tag: "Asked", compensate: this.cancel.compensate })
+      else if (this.open.size === 0) this.parkWhenQuiet()
+      return forever
+    })
+  }
+
+  waits(): Wait {
+    return this.waiting
+  }
+
+  /** Changes of steps to be stored with the next commit. */
+  later(change: StepChange): void {
+    this.activity += 1
+    this.pending.push(change)
+  }
+
+  takePending(): ReadonlyArray<StepChange> {
+    const pending = this.pending
+    if (pending.length > 0) this.pending = []
+    return pending
+  }
+
+  /** The request to end, as far as it is known here. */
+  asked(): PendingCancel | null {
+    return this.cancel
+  }
+
+  ask(wanted: PendingCancel): void {
+    this.cancel = wanted
+    const inMiddle = [...this.open.values()]
+    const ends = wanted.kill || (inMiddle.length > 0 && inMiddle.every(({ interruptible }) => interruptible))
+    if (ends) this.abort(wanted.kill ? "killed" : "canceled", { _tag: "Asked", compensate: wanted.compensate })
+  }
+
+  start(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
+    this.fibers.add(fiber)
+  }
+
+  /** Fibers besides the first that belong to the code, until they end. */
+  adopt(fiber: Fiber.RuntimeFiber<unknown, unknown>): void {
+    this.fibers.add(fiber)
+    fiber.addObserver(() => this.fibers.delete(fiber))
+  }
+
+  /** The run is over: code that still goes on finds everything closed, and no fiber is touched any more. */
+  close(): void {
+    this.stop ??= { _tag: "LeaseLost" }
+    this.fibers.clear()
+  }
+
+  private interrupt(): void {
+    for (const { abort } of this.open.values()) abort(this.stop)
+    for (const fiber of this.fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+  }
+
+  private setStop(next: Stop): void {
+    if (this.stop === null || precedence.indexOf(next._tag) < precedence.indexOf(this.stop._tag)) this.stop = next
+  }
 
   // Code between two steps may still be on its way to the next: it has two turns to get there.
-  const parkWhenQuiet = () => {
-    const before = state.activity
-    const isQuiet = () => state.activity === before && inFlight.size === 0 && state.stop === null
-    soon(() => soon(() => isQuiet() && (left.some(isDangerous) ? abort("interrupted", { _tag: "Suspended" }) : halt({ _tag: "Suspended" }))))
-  }
-
-  const noLonger = (number: number) => {
-    inFlight.delete(number)
-    state.activity += 1
-    if (inFlight.size > 0) return
-    if (state.stop !== null) interrupt()
-    else if (state.waiting !== noWait) parkWhenQuiet()
-  }
-
-  return {
-    task,
-    held,
-    stopped: () => state.stop,
-    halt,
-    abort,
-    began: (step) => {
-      state.activity += 1
-      inFlight.set(step.number, step)
-    },
-    ended: noLonger,
-    abandoned: (number) => {
-      const step = inFlight.get(number)
-      if (step === undefined || state.stop !== null) return
-      left.push(step)
-      noLonger(number)
-    },
-    warn: () => inFlight.forEach(({ abort: tell }) => tell({ _tag: "LeaseLost" })),
-    inFlight: () => [...inFlight.values(), ...left],
-    wait: (wait) =>
-      Effect.suspend(() => {
-        state.activity += 1
-        state.waiting = joined(state.waiting, wait)
-        if (state.cancel !== null) halt({ _tag: "Asked", compensate: state.cancel.compensate })
-        else if (inFlight.size === 0) parkWhenQuiet()
-        return forever
-      }),
-    waits: () => state.waiting,
-    later: (change) => {
-      state.activity += 1
-      state.pending.push(change)
-    },
-    takePending: () => {
-      const { pending } = state
-      state.pending = []
-      return pending
-    },
-    undos: [],
-    asked: () => state.cancel,
-    ask: (wanted) => {
-      state.cancel = wanted
-      const open = [...inFlight.values()]
-      const ends = wanted.kill || (open.length > 0 && open.every(({ interruptible }) => interruptible))
-      if (ends) abort(wanted.kill ? "killed" : "canceled", { _tag: "Asked", compensate: wanted.compensate })
-    },
-    ...fibersOf(state)
+  private parkWhenQuiet(): void {
+    const before = this.activity
+    const isQuiet = () => this.activity === before && this.open.size === 0 && this.stop === null
+    this.soon(() =>
+      this.soon(() => {
+        if (!isQuiet()) return
+        if (this.left.some(isDangerous)) this.abort("interrupted", { _tag: "Suspended" })
+        else this.halt({ _tag: "Suspended" })
+      })
+    )
   }
 }

@@ -15,7 +15,7 @@ import type { Change, Engine, EngineUnavailable } from "../../engine/Engine.ts"
 import { patiently } from "../Patience.ts"
 import type { Probe, StepContext, StepRetry } from "./Context.ts"
 import { isMismatch, type Journal, type Mismatch, type Place, type Scope } from "./Journal.ts"
-import * as LazyAbort from "./LazyAbort.ts"
+import { LazyAbort } from "./LazyAbort.ts"
 import { forever, type Run } from "./Run.ts"
 import { codeOf, isStepFailed, StepFailed, wordsOf } from "./StepFailed.ts"
 import type { Codec } from "./Values.ts"
@@ -128,7 +128,7 @@ const remembering = <A, R>({ run }: Tools, place: Place, { compensate }: Wanted<
       run.undos.push({ number: place.number, name: place.name, effect: (step) => Effect.provide(compensate(value, step), context) })
     })
 
-const stepContext = (run: Run, place: Place, abort: LazyAbort.LazyAbort): StepContext => ({
+const stepContext = (run: Run, place: Place, abort: LazyAbort): StepContext => ({
   step: place.number,
   dispatchKey: stepKey(run.task.dispatchKey, place.number),
   generation: run.held.generation,
@@ -160,9 +160,9 @@ export const beginsWork = (bodies: Tools["bodies"], key: string): () => void => 
 const tried = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: number): Effect.Effect<A, StepFailed, R> =>
   Effect.suspend(() => {
     const { run } = tools
-    const abort = LazyAbort.make()
+    const abort = new LazyAbort()
     const { effect, interruptible, name } = wanted
-    run.began({ number: place.number, name, effect, interruptible, abort: abort.abort })
+    run.began({ number: place.number, name, effect, interruptible, abort: (reason) => abort.abort(reason) })
     const draft = draftAt(run, place, "code", effect, wanted.probe !== undefined)
     const earlier = run.takePending()
     return Effect.flatMap(
@@ -187,7 +187,7 @@ const tried = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
 class TookTooLong extends Data.TaggedClass("step_timeout")<{ readonly ms: number }> {}
 
 // In a fiber of its own, so that a body that never ends is left behind.
-const limited = <A, R>(body: Effect.Effect<A, unknown, R>, timeoutMs: number | null, abort: LazyAbort.LazyAbort): Effect.Effect<A, unknown, R> =>
+const limited = <A, R>(body: Effect.Effect<A, unknown, R>, timeoutMs: number | null, abort: LazyAbort): Effect.Effect<A, unknown, R> =>
   timeoutMs === null ? body : Effect.flatMap(Effect.fork(Effect.interruptible(body)), (fiber) =>
     // `Effect.timeoutOption` would keep a branch of `Effect.forEach` from being interrupted until its time is up.
     Effect.raceFirst(Effect.asSome(Fiber.join(fiber)), Effect.as(Effect.sleep(timeoutMs), Option.none<A>())).pipe(
@@ -264,8 +264,8 @@ const asking = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, code: st
   const { run } = tools
   const { probe } = wanted
   if (probe === undefined) return unknown(tools, place, code, reason)
-  const abort = LazyAbort.make()
-  run.began({ number: place.number, name: place.name, effect: "dangerous", interruptible: false, abort: abort.abort })
+  const abort = new LazyAbort()
+  run.began({ number: place.number, name: place.name, effect: "dangerous", interruptible: false, abort: (reason) => abort.abort(reason) })
   return Effect.flatMap(Effect.exit(limited(probe(stepContext(run, place, abort)), wanted.timeoutMs, abort)), (exit): Effect.Effect<A, StepFailed, R> => {
     if (Exit.isFailure(exit)) return unknown(tools, place, code, `${reason}; its probe failed: ${storedError(wordsOf(Cause.squash(exit.cause)))}`)
     const found = exit.value
