@@ -4,13 +4,14 @@
  */
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Cause, Context, Deferred, Duration, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Schema } from "effect"
+import { Array as Arr, Cause, Context, Deferred, Duration, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Schema } from "effect"
 import { type CommandFailed, handle, submission } from "./control/Commands.ts"
 import { Kinds } from "./control/Kinds.ts"
 import { issueOf } from "./domain/AskLimits.ts"
 import { Ask } from "./domain/Command.ts"
+import type { Json } from "./domain/Canonical.ts"
 import type { Answer } from "./domain/Decision.ts"
-import { KindUnknown } from "./domain/Kind.ts"
+import { type Kind, KindUnknown } from "./domain/Kind.ts"
 import { type Refusal, TaskNotFound } from "./domain/Refusal.ts"
 import type { Step } from "./domain/Step.ts"
 import { type Attempt, type Task, TaskId } from "./domain/Task.ts"
@@ -122,6 +123,8 @@ const asAsk = Schema.decodeUnknownEither(Ask, { onExcessProperty: "error" })
 
 const actorByDefault = "code:opsgate"
 
+const submittedAtOnce = 1024
+
 const client = (actor: string) =>
   Effect.gen(function*() {
     const engine = yield* Engine
@@ -134,23 +137,26 @@ const client = (actor: string) =>
     const given = <A, E>(effect: Effect.Effect<A, E, Engine | EngineReader | Kinds | Instants>): Effect.Effect<A, E> => Effect.provide(effect, context)
     const isId = Schema.is(TaskId)
     const idOf = (id: string): Effect.Effect<TaskId, TaskNotFound> => (isId(id) ? Effect.succeed(id) : new TaskNotFound({ task: JSON.stringify(id.slice(0, 40)) }))
-    const changeFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, key: string | null): Either.Either<Change<Answer>, Refused | KindUnknown> => {
+    const encodedFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, key: string | null): Either.Either<Json, Refused | KindUnknown> => {
       const issue = issueOf({ reason: null, kind: task.name }, key)
       if (issue !== null) return Either.left(new Refused({ kind: task.name, reason: issue }))
       if (kinds.get(task.name) !== task.kind) return Either.left(new KindUnknown({ kind: task.name, known: [] }))
-      return Either.mapBoth(task.encode(payload), {
-        onLeft: (error) => new Refused({ kind: task.name, reason: wordsOf(error) }),
-        onRight: (json) => submission({ kind: task.kind, payload: json, actor, channel: "code", key }, chance, wallMs())
-      })
+      return Either.mapLeft(task.encode(payload), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
     }
+    const changeFor = ({ kind }: { readonly kind: Kind }, payload: Json, key: string | null): Change<Answer> => submission({ kind, payload, actor, channel: "code", key }, chance, wallMs())
 
     return Opsgate.of({
       submit: (task, payload, { key = null } = {}) =>
         Effect.suspend((): Effect.Effect<Answer, Rejected | Refused> => {
-          const change = changeFor(task, payload, key)
-          return Either.isLeft(change) ? Effect.fail(change.left) : engine.commit(change.right)
+          const encoded = encodedFor(task, payload, key)
+          return Either.isLeft(encoded) ? Effect.fail(encoded.left) : engine.commit(changeFor(task, encoded.right, key))
         }),
-      submitAll: (task, all) => Effect.flatMap(Effect.suspend(() => Either.all(all.map(({ key = null, payload }) => changeFor(task, payload, key)))), engine.commitAll),
+      submitAll: (task, all) =>
+        Effect.flatMap(Effect.suspend(() => Either.all(all.map(({ key = null, payload }) => encodedFor(task, payload, key)))), (payloads) => {
+          // What is asked of the engine is made piece by piece: a hundred thousand changes that wait would keep the collector busy.
+          const pieces = Arr.chunksOf(payloads.map((payload, index) => ({ payload, key: all[index]?.key ?? null })), submittedAtOnce)
+          return Effect.map(Effect.forEach(pieces, (piece) => engine.commitAll(piece.map(({ key, payload }) => changeFor(task, payload, key)))), Arr.flatten)
+        }),
       ended: (id) => Effect.flatMap(idOf(id), ended),
       result: (task, id) =>
         Effect.flatMap(Effect.flatMap(idOf(id), ended), ({ failure, result, state }): Effect.Effect<Effect.Effect.Success<ReturnType<typeof task.decodeResult>>, Refused | TaskEnded> =>

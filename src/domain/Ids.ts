@@ -17,7 +17,13 @@ const digits = (value: number, length: number): string => {
 export const taskIdFrom = (wallMs: number, chances: readonly [number, number]): TaskId =>
   TaskId.make(digits(wallMs, 10) + digits(Math.floor(chances[0] * 2 ** 40), 8) + digits(Math.floor(chances[1] * 2 ** 40), 8), { disableValidation: true })
 
-const hex = (chance: number): string => Math.floor(chance * 2 ** 32).toString(16).padStart(8, "0")
+const bytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"))
+const byteOf = (value: number, shift: number): string => bytes[(value >>> shift) & 255] ?? ""
+
+const hex = (chance: number): string => {
+  const value = Math.floor(chance * 2 ** 32)
+  return byteOf(value, 24) + byteOf(value, 16) + byteOf(value, 8) + byteOf(value, 0)
+}
 
 /** 32 hex digits, as W3C Trace Context wants a trace id; never all zeros. */
 export const traceFrom = (chances: readonly [number, number, number, number]): string => {
