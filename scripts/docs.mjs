@@ -51,6 +51,18 @@ A kind, \`kinds.<name>\`:
 | setting | default | meaning |
 |---|---|---|
 ${settingRows(configSchema.$defs.kind.properties, "", configSchema.$defs.kind.required).join("\n")}
+
+Each member of \`queues\`, by name:
+
+| setting | default | meaning |
+|---|---|---|
+${settingRows(configSchema.$defs.queue.properties, "").join("\n")}
+
+A schedule, \`schedules.<name>\` ([schedules.md](schedules.md)):
+
+| setting | default | meaning |
+|---|---|---|
+${settingRows(configSchema.$defs.schedule.properties, "", configSchema.$defs.schedule.required).join("\n")}
 `
 
 const pages = { "docs/state-machine.md": stateMachine(), "docs/settings.md": settings() }

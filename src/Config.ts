@@ -10,9 +10,13 @@ import { defaultConfigFile } from "./DataDir.ts"
 import { Json } from "./domain/Canonical.ts"
 import { effectOf, type Kind, kindVersion } from "./domain/Kind.ts"
 import type { EffectClass } from "./domain/EffectClass.ts"
+import { noLimits, type QueueLimits } from "./domain/Queue.ts"
+import { ageOf, keysMinMs, type Retention } from "./domain/Retention.ts"
 import type { TaskClass } from "./domain/Task.ts"
 import * as Modules from "./Modules.ts"
+import type { ScheduleSpec } from "./domain/Schedule.ts"
 import type { AnyTask } from "./runtime/TaskDefinition.ts"
+import { type ConfigSchedule, fromConfig } from "./Schedules.ts"
 import schema from "./config.schema.json" with { type: "json" }
 
 /** The configuration cannot be used. Nothing was started. */
@@ -59,7 +63,10 @@ export interface Config {
   readonly workers: number
   readonly leaseMs: number
   readonly stopGraceMs: number
+  readonly queues: ReadonlyMap<string, QueueLimits>
+  readonly retention: Retention
   readonly kinds: ReadonlyMap<string, DeclaredKind>
+  readonly schedules: ReadonlyArray<ScheduleSpec>
 }
 
 interface KindEntry {
@@ -69,6 +76,9 @@ interface KindEntry {
   readonly approval?: "required" | "none"
   readonly approval_ttl_ms: number
   readonly payload: Record<string, unknown> | boolean
+  readonly queue?: string
+  readonly priority?: number
+  readonly concurrency_key?: string
   readonly timeout_ms: number
   readonly schedule_to_start_ms?: number
   readonly schedule_to_close_ms?: number
@@ -83,23 +93,38 @@ interface KindEntry {
   }
 }
 
+interface QueueEntry {
+  readonly concurrency?: number
+  readonly per_key: number
+  readonly rate?: { readonly count: number; readonly per_ms: number }
+  readonly paused: boolean
+}
+
 interface ConfigEntry {
   readonly data_dir: string
   readonly workers: number
   readonly lease_ms: number
   readonly stop_grace_ms: number
   readonly approvals?: { readonly self: boolean }
+  readonly retention: { readonly succeeded: string; readonly failed: string; readonly canceled: string; readonly expired: string; readonly keys: string }
   readonly workflows: ReadonlyArray<string>
+  readonly queues: Readonly<Record<string, QueueEntry>>
   readonly kinds: Readonly<Record<string, KindEntry>>
+  readonly schedules: Readonly<Record<string, ConfigSchedule>>
 }
 
 const attemptsByDefault = { light: 3, heavy: 1 } as const satisfies Record<TaskClass, number>
 
-/**
- * Reads and checks a configuration file, and imports the modules that it names. Without a file everything has its default and no
- * kind is declared.
- */
-export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefused> =>
+const limitsOf = (queues: ConfigEntry["queues"]): ReadonlyMap<string, QueueLimits> =>
+  new Map(Object.entries(queues).map(([name, { concurrency, paused, per_key, rate }]) => [name, {
+    concurrency: concurrency ?? noLimits.concurrency,
+    perKey: per_key,
+    rate: rate === undefined ? null : { count: rate.count, perMs: rate.per_ms },
+    paused
+  }]))
+
+/** What the file says, checked against the schema; kinds and modules are not looked at. */
+const read = (file: string | undefined): Effect.Effect<{ readonly path: string; readonly json: ConfigEntry }, ConfigRefused> =>
   Effect.gen(function*() {
     const path = resolve(file ?? defaultConfigFile)
     const refuse = (issue: string) => new ConfigRefused({ file: path, issue })
@@ -108,8 +133,24 @@ export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefu
     const json = yield* Effect.try({ try: (): unknown => JSON.parse(text), catch: () => refuse("is not JSON") })
     const ajv = new Ajv2020({ useDefaults: true, allErrors: false, strict: true, strictTypes: false })
     const isConfig: ValidateFunction<ConfigEntry> = ajv.compile(schema)
-    if (!isConfig(json)) return yield* refuse(sentence(isConfig.errors))
+    return isConfig(json) ? { path, json } : yield* refuse(sentence(isConfig.errors))
+  })
+
+/** How many tasks run at once, and the limits of the queues: for verbs that only look. */
+export const limits = (file: string | undefined): Effect.Effect<Pick<Config, "workers" | "queues">, ConfigRefused> =>
+  Effect.map(read(file), ({ json }) => ({ workers: json.workers, queues: limitsOf(json.queues) }))
+
+/**
+ * Reads and checks a configuration file, and imports the modules that it names. Without a file everything has its default and no
+ * kind is declared.
+ */
+export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefused> =>
+  Effect.gen(function*() {
+    const { json, path } = yield* read(file)
+    const refuse = (issue: string) => new ConfigRefused({ file: path, issue })
     const root = dirname(path)
+    const retention = retentionOf(json.retention)
+    if (typeof retention === "string") return yield* refuse(retention)
     const kinds = yield* Effect.forEach(Object.entries(json.kinds), ([name, entry]) =>
       Effect.try({
         try: () => [name, declared(name, entry, json.approvals?.self ?? false, root)] as const,
@@ -121,15 +162,27 @@ export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefu
     const byName = new Map<string, DeclaredKind>(all)
     const twice = all.find(([name], index) => all.findIndex(([other]) => other === name) !== index)
     if (twice !== undefined) return yield* refuse(`workflows: the kind ${twice[0]} is declared twice`)
+    const schedules = yield* Effect.mapError(fromConfig(json.schedules, byName), refuse)
     return {
       file: path,
       dataDir: resolve(root, json.data_dir),
       workers: json.workers,
       leaseMs: json.lease_ms,
       stopGraceMs: json.stop_grace_ms,
-      kinds: byName
+      queues: limitsOf(json.queues),
+      retention,
+      kinds: byName,
+      schedules
     }
   })
+
+// The texts fit the pattern of the schema; what is left to refuse is a key that goes before its callers have given up.
+const retentionOf = ({ canceled, expired, failed, keys, succeeded }: ConfigEntry["retention"]): Retention | string => {
+  const keysMs = ageOf(keys) ?? 0
+  if (keysMs < keysMinMs) return "retention.keys must be 24 hours or longer, since callers may repeat a request for so long"
+  const tasks = { SUCCEEDED: ageOf(succeeded) ?? null, FAILED: ageOf(failed) ?? null, CANCELED: ageOf(canceled) ?? null, EXPIRED: ageOf(expired) ?? null }
+  return { tasks, keysMs }
+}
 
 // The configuration may allow what its task did not say.
 const coded = (task: AnyTask, selfApproval: boolean): DeclaredCode => ({
@@ -175,7 +228,10 @@ const declared = (name: string, entry: KindEntry, selfApproval: boolean, root: s
         attemptsMax: entry.retry?.attempts ?? attemptsByDefault[entry.class],
         baseMs: entry.retry?.base_ms ?? 1000,
         capMs: entry.retry?.cap_ms ?? 60_000
-      }
+      },
+      ...(entry.queue === undefined ? {} : { queue: entry.queue }),
+      ...(entry.priority === undefined ? {} : { priority: entry.priority }),
+      ...(entry.concurrency_key === undefined ? {} : { concurrencyKey: entry.concurrency_key })
     },
     exec: {
       argvFor: (payload) => exec.argv.map((argument) => argument.replace(placeholder, (_, name: string) => scalarText(memberOf(payload, name)))),

@@ -1,13 +1,19 @@
 /** Builds the layers that a verb needs, runs it, and answers its exit code. Loaded when the door alone cannot answer. */
-import { Cause, Effect, Exit, Layer, Option } from "effect"
-import { databaseFile, locate } from "./DataDir.ts"
+import { Cause, Effect, Exit, Layer, Logger, LogLevel, Option } from "effect"
 import type { Ask } from "./domain/Command.ts"
-import type { Answer } from "./domain/Decision.ts"
+import type { Answer, QueueAnswer } from "./domain/Decision.ts"
+import type { ScheduleAnswer, ScheduleAsk } from "./domain/ScheduleAsk.ts"
 import { CommandRefused } from "./edge/cli/CommandSocket.ts"
+import { exitCode } from "./edge/cli/ExitCode.ts"
 import type { Look, Place, Print } from "./edge/cli/Program.ts"
-import { listTasks, printEvents, showSteps, showSummary, showTask } from "./edge/cli/Reading.ts"
+import type { FileAction } from "./edge/cli/FileVerbs.ts"
+import { listTasks, printEvents, showQueues, showSteps, showSummary, showTask } from "./edge/cli/Reading.ts"
+import type { LimitsInForce } from "./control/QueueViews.ts"
+import { showPreview, showSchedules, showTicks, tryPreview } from "./edge/cli/ScheduleReading.ts"
+import type { EngineReader, Instants } from "./engine/Engine.ts"
 import * as Live from "./engine/Live.ts"
 import * as SqliteReader from "./engine/SqliteReader.ts"
+import { fileOf, lossIn, summaryAt } from "./StorageLook.ts"
 
 /** A failure as the door prints it. */
 export interface Failed {
@@ -24,36 +30,67 @@ const failedOf = (cause: Cause.Cause<Failure>): Failed => {
   return { tag: value instanceof CommandRefused ? value.tag : value._tag, text: value.message }
 }
 
-const run = async <A>(effect: Effect.Effect<A, Failure>): Promise<A | Failed> =>
+/** Runs an effect that the door asked for. */
+export const run = async <A>(effect: Effect.Effect<A, Failure>): Promise<A | Failed> =>
   Exit.match(await Effect.runPromiseExit(effect), { onSuccess: (value): A | Failed => value, onFailure: failedOf })
 
-const reading = (place: Place) => Layer.merge(SqliteReader.layer(place.db ?? databaseFile(locate(place.config))), Live.instants)
+// Standard output belongs to the answer.
+const warnings = Layer.merge(
+  Logger.replace(Logger.defaultLogger, Logger.logfmtLogger.pipe(Logger.map((line) => void process.stderr.write(`${line}\n`)))),
+  Logger.minimumLogLevel(LogLevel.Warning)
+)
 
-const lookAt = (print: Print, action: Look) => {
+export const reading = (place: Place) => Layer.merge(SqliteReader.layer(fileOf(place)), Live.instants)
+
+const lookAt = (print: Print, action: Exclude<Look, { readonly _tag: "Summary" }>, limits: LimitsInForce | null): Effect.Effect<number, Failure, EngineReader | Instants> => {
   switch (action._tag) {
-    case "Summary":
-      return showSummary(print, action.hours, action.check, action.everyMs)
     case "Show":
       return showTask(print, action.task)
     case "Steps":
       return showSteps(print, action.task)
     case "List":
       return listTasks(print, { limit: action.limit, ...(action.state === undefined ? {} : { state: action.state }) }, action.everyMs)
+    case "Queues":
+      return showQueues(print, action.everyMs, limits)
     case "Events":
       return printEvents(print, action.after, action.type)
+    case "Schedules":
+      return showSchedules(print)
+    case "Ticks":
+      return showTicks(print, action.schedule, action.limit)
+    case "Preview":
+      return typeof action.of === "string" ? showPreview(print, action.of, action.count, action.fromMs) : tryPreview(print, action.of, action.count, action.fromMs)
   }
 }
 
+const limitsOf = async (config: string | undefined): Promise<LimitsInForce | Failed> => run((await import("./Config.ts")).limits(config))
+
 /** Carries out a verb that only looks. */
 export const look = async (print: Print, action: Look, place: Place): Promise<number | Failed> => {
-  const effect: Effect.Effect<number, Failure> = lookAt(print, action).pipe(Effect.provide(reading(place)))
+  if (action._tag === "Summary") return run<number>(showSummary(print, summaryAt(place, action.hours), action.check, action.everyMs))
+  // What is only tried needs no file.
+  if (action._tag === "Preview" && typeof action.of !== "string") return run(Effect.provide(tryPreview(print, action.of, action.count, action.fromMs), Live.instants))
+  const limits = action._tag === "Queues" && place.db === undefined ? await limitsOf(place.config) : null
+  if (limits !== null && "tag" in limits) return limits
+  const saysWhatIsLost = Effect.map(lossIn(fileOf(place)), (lost) => (lost === null ? undefined : print.say(lost.message)))
+  const effect: Effect.Effect<number, Failure> = Effect.zipRight(saysWhatIsLost, lookAt(print, action, limits).pipe(Effect.provide(reading(place))))
   return run(effect)
 }
 
 /** Decides a command here, since no server answered. */
-export const decide = async (ask: Ask, key: string | null, place: Place): Promise<Answer | Failed> => {
+export const decide = async (ask: Ask | ScheduleAsk, key: string | null, place: Place): Promise<Answer | QueueAnswer | ScheduleAnswer | Failed> => {
   const { decideHere } = await import("./Ask.ts")
-  return run(decideHere(ask, key, place.config))
+  const decided: Effect.Effect<Answer | QueueAnswer | ScheduleAnswer, Failure> = Effect.provide(decideHere(ask, key, place.config), warnings)
+  return run(decided)
+}
+
+/** Goes on with a file that has lost something. */
+export const accept = async (print: Print, reason: string, place: Place): Promise<number | Failed> => {
+  const { acceptedText, acceptLossOf } = await import("./AcceptLoss.ts")
+  return run(Effect.map(Effect.provide(acceptLossOf(reason, place.config), warnings), (accepted) => {
+    print.result(accepted, () => acceptedText(accepted))
+    return exitCode.ok
+  }))
 }
 
 /** Waits for the end of a task; answers how it stands then, or when the time is up. */
@@ -66,4 +103,10 @@ export const awaitTask = async (answer: Answer, waitMs: number, place: Place): P
 export const serveUntilStopped = async (place: Place, supervisor: string): Promise<number | Failed> => {
   const { serve } = await import("./Serve.ts")
   return run(serve(place.config, supervisor))
+}
+
+/** Carries out a verb about the file as a whole. */
+export const onFile = async (print: Print, action: FileAction, place: Place): Promise<number | Failed> => {
+  const { carryOutOnFile } = await import("./FileVerbs.ts")
+  return run(carryOutOnFile(print, action, place))
 }

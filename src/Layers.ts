@@ -35,7 +35,7 @@ const drawStreamId = Effect.sync(() => {
 })
 
 // Folder by folder: node's recursive mkdir never comes back where a file system refuses names, as /proc does.
-const makeFolder = (path: string): void => {
+export const makeFolder = (path: string): void => {
   if (existsSync(path)) return
   makeFolder(dirname(path))
   try {
@@ -46,13 +46,18 @@ const makeFolder = (path: string): void => {
   }
 }
 
-/** The engine on a file, which is made with its folder if it is not there. */
-export const engineOn = (file: string) =>
+const opened = (file: string, behind: boolean) =>
   Layer.unwrapEffect(
     Effect.gen(function*() {
       yield* orUnavailable("make the data folder", () => makeFolder(dirname(file)))
-      return SqliteEngine.layer({ file, streamId: yield* drawStreamId })
+      return SqliteEngine.layer({ file, streamId: yield* drawStreamId, behind })
     })
   ).pipe(Layer.provideMerge(Live.layer))
+
+/** The engine on a file, which is made with its folder if it is not there. */
+export const engineOn = (file: string) => opened(file, false)
+
+/** The engine on a file that is behind its watermark, for whoever accepts the loss. */
+export const engineBehind = (file: string) => opened(file, true)
 
 export const engine = (config: Config) => engineOn(databaseFile(config.dataDir))

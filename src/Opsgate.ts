@@ -5,40 +5,54 @@
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Array as Arr, Cause, Context, Deferred, Duration, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Schema } from "effect"
-import { type CommandFailed, handle, submission } from "./control/Commands.ts"
+import { type CommandFailed, handle, handleQueue, isAboutQueue, submission } from "./control/Commands.ts"
 import { Kinds } from "./control/Kinds.ts"
+import { handleSchedule } from "./control/ScheduleCommands.ts"
 import { issueOf } from "./domain/AskLimits.ts"
-import { Ask } from "./domain/Command.ts"
+import { Ask, type QueueAsk, type TaskAsk } from "./domain/Command.ts"
 import type { Json } from "./domain/Canonical.ts"
-import type { Answer } from "./domain/Decision.ts"
+import type { Answer, QueueAnswer } from "./domain/Decision.ts"
 import { type Kind, KindUnknown } from "./domain/Kind.ts"
+import type * as Placement from "./domain/Placement.ts"
+import { type Retention, retentionByDefault } from "./domain/Retention.ts"
 import { type Refusal, TaskNotFound } from "./domain/Refusal.ts"
+import type { Schedule, TickRange, TickRow } from "./domain/Schedule.ts"
+import { type ScheduleAnswer, ScheduleAsk } from "./domain/ScheduleAsk.ts"
 import type { Step } from "./domain/Step.ts"
 import { type Attempt, type Task, TaskId } from "./domain/Task.ts"
-import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, Instants, type TaskFilter } from "./engine/Engine.ts"
+import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, Instants, type QueueView, type TaskFilter } from "./engine/Engine.ts"
 import * as Layers from "./Layers.ts"
+import { type PlaceOptions, queueLimits, type QueueOptions, queuesIssue, wishOf } from "./QueueOptions.ts"
 import * as Exec from "./runtime/Exec.ts"
 import * as Endings from "./runtime/Endings.ts"
 import * as Alarms from "./runtime/Alarms.ts"
 import { type Handler, Handlers } from "./runtime/Handler.ts"
 import * as Runs from "./runtime/Runs.ts"
+import { Schedules } from "./runtime/Scheduler.ts"
 import * as Runtime from "./runtime/Runtime.ts"
 import type { AnyTask, TaskDefinition } from "./runtime/TaskDefinition.ts"
 import { durationIssue } from "./runtime/workflow/StepOptions.ts"
 import { issueOf as valueIssue } from "./runtime/workflow/Values.ts"
 import { wordsOf } from "./runtime/workflow/StepFailed.ts"
 import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
+import { fromOptions, type ScheduleOptions } from "./Schedules.ts"
 
 export interface Options<R = never> {
   /** The database file; its folder is made. */
   readonly file: string
   readonly tasks: ReadonlyArray<AnyTask<R>>
+  /** What runs by itself, and when; one that is left out here and stands in the file does not fire. */
+  readonly schedules?: ReadonlyArray<ScheduleOptions>
   /** Runs at once. Default 8. */
   readonly workers?: number
+  /** Limits of queues, by name. Heavy tasks leave one worker to light ones in any case, if there are several. */
+  readonly queues?: Readonly<Record<string, QueueOptions>>
   /** How long a stopped process keeps its runs. Default 15 s. */
   readonly lease?: Duration.DurationInput
   /** How long running work may take to end when the program stops. Default 30 s. */
   readonly stopGrace?: Duration.DurationInput
+  /** How long finished tasks are kept whole; the same defaults as in a configuration file if absent. */
+  readonly retention?: Retention
   /** The bundled supervisor program of `ctx.exec`, if it is not beside this one. */
   readonly supervisor?: string
   /** In whose name this program asks. Default `code:opsgate`. */
@@ -58,10 +72,12 @@ export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", {
   }
 }
 
-export interface SubmitOptions {
+export interface CommandOptions {
   /** Idempotency key: the same key and payload give the same task, another payload is refused. */
   readonly key?: string | null
 }
+
+export interface SubmitOptions extends CommandOptions, PlaceOptions {}
 
 export type Rejected = CommandFailed
 
@@ -78,7 +94,19 @@ interface Client {
   /** Waits for the result of a task; fails with `TaskEnded` when it ended otherwise. */
   readonly result: <P, A, R>(task: TaskDefinition<P, A, R>, id: string) => Effect.Effect<A, TaskEnded | TaskNotFound | EngineUnavailable | Refused>
   /** Any command of an operator: cancel, kill, resume, approve, reject, recover, reconcile, fork, signal. */
-  readonly command: (ask: Wish, options?: SubmitOptions) => Effect.Effect<Answer, Rejected | Refused>
+  readonly command: (ask: Wish, options?: CommandOptions) => Effect.Effect<Answer, Rejected | Refused>
+  /** Lets a queue hand out nothing more, whatever runs, and survives restarts; the reason stays on record. */
+  readonly pauseQueue: (queue: string, reason: string, options?: CommandOptions) => Effect.Effect<QueueAnswer, Rejected | Refused>
+  readonly resumeQueue: (queue: string, reason: string, options?: CommandOptions) => Effect.Effect<QueueAnswer, Rejected | Refused>
+  /** Every queue that ever had a task or was paused, by name. */
+  readonly queues: Effect.Effect<ReadonlyArray<QueueView>, EngineUnavailable>
+  /** A command about a schedule: pause, resume, run, backfill. */
+  readonly scheduleCommand: (ask: ScheduleWish, options?: CommandOptions) => Effect.Effect<ScheduleAnswer, Refusal | EngineUnavailable | Refused>
+  /** The schedules in the file, by name. */
+  readonly schedules: Effect.Effect<ReadonlyArray<Schedule>, EngineUnavailable>
+  /** The latest ticks of a schedule that have a row of their own, newest first, and those that were decided together. */
+  readonly ticks: (schedule: string, limit: number) => Effect.Effect<ReadonlyArray<TickRow>, EngineUnavailable>
+  readonly tickRanges: (schedule: string, limit: number) => Effect.Effect<ReadonlyArray<TickRange>, EngineUnavailable>
   readonly get: (id: string) => Effect.Effect<Task, TaskNotFound | EngineUnavailable>
   readonly steps: (id: string) => Effect.Effect<ReadonlyArray<Step>, EngineUnavailable>
   readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<Attempt>, EngineUnavailable>
@@ -117,13 +145,69 @@ const handlersOf = <R>(options: Options<R>, context: Context.Context<R>) =>
   ).pipe(Layer.provide(Layer.merge(Alarms.layer, Exec.layer({ supervisorPath: options.supervisor ?? supervisorBeside }))))
 
 /** A command as a program writes it: the reason may be left out where none is needed. */
-export type Wish = Ask extends infer One ? One extends { readonly reason: unknown } ? Omit<One, "reason"> & { readonly reason?: string | null } : never : never
+export type Wish = TaskAsk extends infer One ? One extends { readonly reason: unknown } ? Omit<One, "reason"> & { readonly reason?: string | null } : never : never
 
+/** The same for a command about a schedule. */
+export type ScheduleWish = ScheduleAsk extends infer One ? One extends { readonly reason: unknown } ? Omit<One, "reason"> & { readonly reason?: string | null } : never : never
+
+const asScheduleAsk = Schema.decodeUnknownEither(ScheduleAsk, { onExcessProperty: "error" })
 const asAsk = Schema.decodeUnknownEither(Ask, { onExcessProperty: "error" })
 
 const actorByDefault = "code:opsgate"
 
 const submittedAtOnce = 1024
+
+/** A request that can be granted: it fits its kind. */
+interface Prepared {
+  readonly payload: Json
+  readonly wish: Placement.Wish
+  readonly key: string | null
+}
+
+const isId = Schema.is(TaskId)
+const idOf = (id: string): Effect.Effect<TaskId, TaskNotFound> => (isId(id) ? Effect.succeed(id) : new TaskNotFound({ task: JSON.stringify(id.slice(0, 40)) }))
+
+type Given = <A, E>(effect: Effect.Effect<A, E, Engine | EngineReader | Kinds | Instants>) => Effect.Effect<A, E>
+
+/** The commands of operators, in the name of this program. */
+const commandsOf = (actor: string, given: Given): Pick<Client, "command" | "scheduleCommand" | "pauseQueue" | "resumeQueue"> => {
+  const asked = { actor, channel: "code" } as const
+  const steer = (op: QueueAsk["op"]) => (queue: string, reason: string, { key = null }: CommandOptions = {}) => {
+    const decoded = asAsk({ op, queue, reason })
+    if (decoded._tag === "Left") return new Refused({ kind: op, reason: valueIssue(decoded.left) })
+    const issue = issueOf(decoded.right, key)
+    return issue === null ? given(handleQueue({ ...asked, ask: { op, queue, reason }, key })) : new Refused({ kind: op, reason: issue })
+  }
+  return {
+    command: (ask, { key = null } = {}) => {
+      const decoded = asAsk({ reason: null, ...ask })
+      if (decoded._tag === "Left") return new Refused({ kind: String(ask.op), reason: valueIssue(decoded.left) })
+      if (isAboutQueue(decoded.right)) return new Refused({ kind: String(ask.op), reason: "a queue is paused and resumed by pauseQueue and resumeQueue" })
+      const issue = issueOf(decoded.right, key)
+      return issue === null ? given(handle({ ...asked, ask: decoded.right, key })) : new Refused({ kind: ask.op, reason: issue })
+    },
+    scheduleCommand: (ask, { key = null } = {}) => {
+      const decoded = asScheduleAsk({ reason: null, ...ask })
+      if (decoded._tag === "Left") return new Refused({ kind: String(ask.op), reason: valueIssue(decoded.left) })
+      const issue = issueOf({ reason: decoded.right.reason }, key)
+      return issue === null ? given(handleSchedule({ ...asked, ask: decoded.right, key })) : new Refused({ kind: ask.op, reason: issue })
+    },
+    pauseQueue: steer("pause_queue"),
+    resumeQueue: steer("resume_queue")
+  }
+}
+
+/** What is only read. */
+const looksOf = (reader: EngineReader["Type"], wallMs: () => number): Pick<Client, "attempts" | "get" | "list" | "queues" | "schedules" | "steps" | "ticks" | "tickRanges"> => ({
+  get: (id) => Effect.filterOrFail(Effect.flatMap(idOf(id), reader.get), (task): task is Task => task !== undefined, () => new TaskNotFound({ task: id })),
+  steps: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.steps(known))),
+  attempts: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.attempts(known))),
+  list: reader.list,
+  queues: Effect.suspend(() => reader.queues(wallMs())),
+  schedules: reader.schedules,
+  ticks: reader.ticks,
+  tickRanges: reader.tickRanges
+})
 
 const client = (actor: string) =>
   Effect.gen(function*() {
@@ -135,64 +219,61 @@ const client = (actor: string) =>
     const ended = yield* Endings.make
     const context = yield* Effect.context<Engine | EngineReader | Kinds | Instants>()
     const given = <A, E>(effect: Effect.Effect<A, E, Engine | EngineReader | Kinds | Instants>): Effect.Effect<A, E> => Effect.provide(effect, context)
-    const isId = Schema.is(TaskId)
-    const idOf = (id: string): Effect.Effect<TaskId, TaskNotFound> => (isId(id) ? Effect.succeed(id) : new TaskNotFound({ task: JSON.stringify(id.slice(0, 40)) }))
-    const encodedFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, key: string | null): Either.Either<Json, Refused | KindUnknown> => {
+    const preparedFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, { key = null, ...place }: SubmitOptions): Either.Either<Prepared, Refused | KindUnknown> => {
       const issue = issueOf({ reason: null, kind: task.name }, key)
       if (issue !== null) return Either.left(new Refused({ kind: task.name, reason: issue }))
       if (kinds.get(task.name) !== task.kind) return Either.left(new KindUnknown({ kind: task.name, known: [] }))
-      return Either.mapLeft(task.encode(payload), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
+      const wish = wishOf(place)
+      if (Either.isLeft(wish)) return Either.left(new Refused({ kind: task.name, reason: wish.left }))
+      return Either.mapBoth(task.encode(payload), {
+        onLeft: (error) => new Refused({ kind: task.name, reason: wordsOf(error) }),
+        onRight: (json) => ({ payload: json, wish: wish.right, key })
+      })
     }
-    const changeFor = ({ kind }: { readonly kind: Kind }, payload: Json, key: string | null): Change<Answer> => submission({ kind, payload, actor, channel: "code", key }, chance, wallMs())
+    const changeFor = ({ kind }: { readonly kind: Kind }, prepared: Prepared): Change<Answer> => submission({ ...prepared, kind, actor, channel: "code" }, chance, wallMs())
 
     return Opsgate.of({
-      submit: (task, payload, { key = null } = {}) =>
+      submit: (task, payload, options = {}) =>
         Effect.suspend((): Effect.Effect<Answer, Rejected | Refused> => {
-          const encoded = encodedFor(task, payload, key)
-          return Either.isLeft(encoded) ? Effect.fail(encoded.left) : engine.commit(changeFor(task, encoded.right, key))
+          const prepared = preparedFor(task, payload, options)
+          return Either.isLeft(prepared) ? Effect.fail(prepared.left) : engine.commit(changeFor(task, prepared.right))
         }),
       submitAll: (task, all) =>
-        Effect.flatMap(Effect.suspend(() => Either.all(all.map(({ key = null, payload }) => encodedFor(task, payload, key)))), (payloads) => {
+        Effect.flatMap(Effect.suspend(() => Either.all(all.map(({ payload, ...options }) => preparedFor(task, payload, options)))), (prepared) =>
           // What is asked of the engine is made piece by piece: a hundred thousand changes that wait would keep the collector busy.
-          const pieces = Arr.chunksOf(payloads.map((payload, index) => ({ payload, key: all[index]?.key ?? null })), submittedAtOnce)
-          return Effect.map(Effect.forEach(pieces, (piece) => engine.commitAll(piece.map(({ key, payload }) => changeFor(task, payload, key)))), Arr.flatten)
-        }),
+          Effect.map(Effect.forEach(Arr.chunksOf(prepared, submittedAtOnce), (piece) => engine.commitAll(piece.map((one) => changeFor(task, one)))), Arr.flatten)),
       ended: (id) => Effect.flatMap(idOf(id), ended),
       result: (task, id) =>
-        Effect.flatMap(Effect.flatMap(idOf(id), ended), ({ failure, result, state }): Effect.Effect<Effect.Effect.Success<ReturnType<typeof task.decodeResult>>, Refused | TaskEnded> =>
-          state === "SUCCEEDED"
+        Effect.flatMap(Effect.flatMap(idOf(id), ended), ({ failure, prunedAtMs, result, state }): Effect.Effect<Effect.Effect.Success<ReturnType<typeof task.decodeResult>>, Refused | TaskEnded> =>
+          state === "SUCCEEDED" && prunedAtMs !== null
+            ? new Refused({ kind: task.name, reason: "the result was pruned when its retention ended" })
+            : state === "SUCCEEDED"
             ? Effect.mapError(task.decodeResult(result === null ? null : JSON.parse(result)), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
             : new TaskEnded({ task: id, kind: task.name, state, code: failure?.code ?? null, error: failure?.error ?? null })),
-      command: (ask, { key = null } = {}) => {
-        const decoded = asAsk({ reason: null, ...ask })
-        if (decoded._tag === "Left") return new Refused({ kind: String(ask.op), reason: valueIssue(decoded.left) })
-        const issue = issueOf(decoded.right, key)
-        return issue === null ? given(handle({ ask: decoded.right, actor, channel: "code", key })) : new Refused({ kind: ask.op, reason: issue })
-      },
-      get: (id) =>
-        Effect.filterOrFail(Effect.flatMap(idOf(id), reader.get), (task): task is Task => task !== undefined, () => new TaskNotFound({ task: id })),
-      steps: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.steps(known))),
-      attempts: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.attempts(known))),
-      list: reader.list
+      ...commandsOf(actor, given),
+      ...looksOf(reader, wallMs)
     })
   })
 
 /** Runs the tasks while the scope is open; at its end running work may finish, then the rest is given back. */
-const running = <R>({ lease = "15 seconds", stopGrace = "30 seconds", workers = 8 }: Options<R>) =>
+const running = <R>({ lease = "15 seconds", queues = {}, retention = retentionByDefault, stopGrace = "30 seconds", workers = 8 }: Options<R>) =>
   Effect.gen(function*() {
     const stop = yield* Deferred.make<void>()
     const ready = yield* Deferred.make<void>()
-    const options = { slots: workers, leaseMs: Duration.toMillis(lease), stopGraceMs: Duration.toMillis(stopGrace), name: `${process.pid}`, pid: process.pid }
+    const options = { slots: workers, leaseMs: Duration.toMillis(lease), stopGraceMs: Duration.toMillis(stopGrace), name: `${process.pid}`, pid: process.pid, queues: queueLimits(queues), retention }
     const fiber = yield* Effect.forkScoped(Runtime.run(options, stop, ready))
     yield* Effect.addFinalizer(() => Effect.zipRight(Deferred.succeed(stop, undefined), Fiber.await(fiber)))
     // A runtime that cannot begin says why, and nobody waits for it for ever.
     yield* Effect.raceFirst(Deferred.await(ready), Fiber.join(fiber))
   })
 
-const optionsIssue = <R>({ file, lease, stopGrace, tasks, workers }: Options<R>): string | null => {
+const optionsIssue = <R>({ file, lease, queues, schedules, stopGrace, tasks, workers }: Options<R>): string | null => {
   if (typeof file !== "string" || file === "") return "file is the path of the database"
   if (!Array.isArray(tasks)) return "tasks is a list of definitions"
+  if (schedules !== undefined && !Array.isArray(schedules)) return "schedules is a list of declarations"
   if (workers !== undefined && !(Number.isSafeInteger(workers) && workers >= 0)) return "workers counts from 0, where 0 runs nothing"
+  const limits = queuesIssue(queues ?? {})
+  if (limits !== null) return limits
   const time = durationIssue("lease", lease) ?? durationIssue("stopGrace", stopGrace)
   if (time !== null) return time
   return lease !== undefined && Duration.toMillis(lease) < leaseMinMs ? `lease is at least ${leaseMinMs} ms` : null
@@ -203,13 +284,16 @@ const leaseMinMs = 100
 
 /**
  * The engine, the runtime and the client. Throws when the options make no sense. Fails with `InstanceLocked` when another process writes
- * the file, with `DatabaseRefused` when it is not ours, with `EngineUnavailable` otherwise.
+ * the file, with `DatabaseRefused` when it is not ours, with `EventsLost` when it is behind its watermark, with `EngineUnavailable` otherwise.
  */
 export const layer = <R = never>(options: Options<R>) => {
   const issue = optionsIssue(options)
   if (issue !== null) throw new Error(`Opsgate cannot be opened: ${issue}`)
   const actor = options.actor ?? actorByDefault
-  const base = Layer.mergeAll(kindsOf(options.tasks), Runs.layer).pipe(Layer.provideMerge(Layers.engineOn(resolve(options.file))))
+  const kinds = new Map(options.tasks.map((task) => [task.kind.name, task]))
+  const declared = Either.getOrThrowWith(fromOptions(options.schedules ?? [], kinds), (why) => new Error(`Opsgate cannot be opened: ${why}`))
+  const schedules = Layer.succeed(Schedules, { declared, kindOf: (name) => kinds.get(name)?.kind })
+  const base = Layer.mergeAll(kindsOf(options.tasks), schedules, Runs.layer).pipe(Layer.provideMerge(Layers.engineOn(resolve(options.file))))
   return Layer.unwrapEffect(Effect.map(Effect.context<R>(), (context) => {
     const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(handlersOf(options, context)))
     return Layer.scoped(Opsgate, client(actor)).pipe(Layer.provideMerge(working), Layer.provide(base))
@@ -222,7 +306,14 @@ export interface AsyncClient {
   readonly submitAll: <P, A>(task: TaskDefinition<P, A>, all: ReadonlyArray<{ readonly payload: P } & SubmitOptions>) => Promise<ReadonlyArray<Either.Either<Answer, Refusal | EngineUnavailable>>>
   readonly result: <P, A>(task: TaskDefinition<P, A>, id: string) => Promise<A>
   readonly ended: (id: string) => Promise<Task>
-  readonly command: (ask: Wish, options?: SubmitOptions) => Promise<Answer>
+  readonly command: (ask: Wish, options?: CommandOptions) => Promise<Answer>
+  readonly pauseQueue: (queue: string, reason: string, options?: CommandOptions) => Promise<QueueAnswer>
+  readonly resumeQueue: (queue: string, reason: string, options?: CommandOptions) => Promise<QueueAnswer>
+  readonly queues: () => Promise<ReadonlyArray<QueueView>>
+  readonly scheduleCommand: (ask: ScheduleWish, options?: CommandOptions) => Promise<ScheduleAnswer>
+  readonly schedules: () => Promise<ReadonlyArray<Schedule>>
+  readonly ticks: (schedule: string, limit: number) => Promise<ReadonlyArray<TickRow>>
+  readonly tickRanges: (schedule: string, limit: number) => Promise<ReadonlyArray<TickRange>>
   readonly get: (id: string) => Promise<Task>
   readonly steps: (id: string) => Promise<ReadonlyArray<Step>>
   readonly attempts: (id: string) => Promise<ReadonlyArray<Attempt>>
@@ -253,6 +344,13 @@ export const open = async (options: Options): Promise<AsyncClient> => {
     result: (task, id) => promise(opsgate.result(task, id)),
     ended: (id) => promise(opsgate.ended(id)),
     command: (ask, commandOptions) => promise(opsgate.command(ask, commandOptions)),
+    pauseQueue: (queue, reason, commandOptions) => promise(opsgate.pauseQueue(queue, reason, commandOptions)),
+    resumeQueue: (queue, reason, commandOptions) => promise(opsgate.resumeQueue(queue, reason, commandOptions)),
+    queues: () => promise(opsgate.queues),
+    scheduleCommand: (ask, commandOptions) => promise(opsgate.scheduleCommand(ask, commandOptions)),
+    schedules: () => promise(opsgate.schedules),
+    ticks: (schedule, limit) => promise(opsgate.ticks(schedule, limit)),
+    tickRanges: (schedule, limit) => promise(opsgate.tickRanges(schedule, limit)),
     get: (id) => promise(opsgate.get(id)),
     steps: (id) => promise(opsgate.steps(id)),
     attempts: (id) => promise(opsgate.attempts(id)),

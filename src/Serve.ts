@@ -13,6 +13,7 @@ import * as Exec from "./runtime/Exec.ts"
 import * as ExecHandler from "./runtime/ExecHandler.ts"
 import { type Handler, Handlers } from "./runtime/Handler.ts"
 import * as Runs from "./runtime/Runs.ts"
+import { Schedules } from "./runtime/Scheduler.ts"
 import * as Runtime from "./runtime/Runtime.ts"
 import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
 
@@ -52,6 +53,8 @@ const handlers = (config: Config.Config, supervisorPath: string) =>
     })
   ).pipe(Layer.provide([Exec.layer({ supervisorPath }), AlarmsLive.layer]))
 
+const schedules = ({ schedules: declared }: Config.Config) => Layer.effect(Schedules, Effect.map(Kinds, ({ get }) => ({ declared, kindOf: get })))
+
 const logger = Logger.replace(Logger.defaultLogger, Logger.jsonLogger.pipe(Logger.map((line) => void process.stderr.write(`${line}\n`))))
 
 /** How long a command that holds the lock is waited for at the start. */
@@ -62,11 +65,11 @@ export const serve = (configFile: string | undefined, supervisorPath: string) =>
   Effect.gen(function*() {
     const config = yield* Config.load(configFile)
     const stop = yield* untilSignaled
-    const layer = Layer.merge(handlers(config, supervisorPath), Runs.layer).pipe(Layer.provideMerge(Layers.kinds(config)), Layer.provideMerge(Layers.engine(config)))
+    const layer = Layer.mergeAll(handlers(config, supervisorPath), schedules(config), Runs.layer).pipe(Layer.provideMerge(Layers.kinds(config)), Layer.provideMerge(Layers.engine(config)))
     yield* Effect.gen(function*() {
       yield* serveCommands(socketFile(config.dataDir), localActor())
-      const { leaseMs, stopGraceMs, workers: slots } = config
-      yield* Runtime.run({ slots, leaseMs, stopGraceMs, name: `${process.pid}`, pid: process.pid }, stop)
+      const { leaseMs, queues, retention, stopGraceMs, workers: slots } = config
+      yield* Runtime.run({ slots, leaseMs, stopGraceMs, name: `${process.pid}`, pid: process.pid, queues, retention }, stop)
     }).pipe(Effect.scoped, Effect.provide(layer), Effect.retry({ schedule: patience, while: (error) => error._tag === "InstanceLocked" }))
     return exitCode.ok
   }).pipe(Effect.scoped, Effect.provide(logger))

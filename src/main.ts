@@ -4,20 +4,24 @@
  * nothing loaded but what that needs; everything else is `Launch.ts`.
  */
 import { readFileSync } from "node:fs"
-import { setTimeout } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { CommanderError } from "commander"
-import { locate, NotLocated, socketFile } from "./DataDir.ts"
+import { NotLocated } from "./DataDir.ts"
 import { issueOf } from "./domain/AskLimits.ts"
 import type { Json } from "./domain/Canonical.ts"
 import type { Ask } from "./domain/Command.ts"
-import type { Answer } from "./domain/Decision.ts"
+import type { Answer, QueueAnswer } from "./domain/Decision.ts"
+import type { ScheduleAnswer, ScheduleAsk } from "./domain/ScheduleAsk.ts"
 import { printable } from "./domain/Redaction.ts"
 import { isTerminal } from "./domain/TaskState.ts"
-import { lineIssueOf, payloadIssueOf, send } from "./edge/cli/CommandClient.ts"
+import { isAnswer, isQueueAnswer, isScheduleAnswer, lineIssueOf, payloadIssueOf } from "./edge/cli/CommandClient.ts"
 import { exitCode, exitCodeOf } from "./edge/cli/ExitCode.ts"
-import { type Action, answerText, escapedJson, make, type Place, type Print } from "./edge/cli/Program.ts"
+import type { FileAction } from "./edge/cli/FileVerbs.ts"
+import { type Action, answerText, escapedJson, make, queueAnswerText, type Place, type Print } from "./edge/cli/Program.ts"
+import { addScheduleVerbs, scheduleAnswerText } from "./edge/cli/ScheduleVerbs.ts"
+import { addUpkeepVerbs, type UpkeepAction } from "./edge/cli/UpkeepVerbs.ts"
 import type { Failed } from "./Launch.ts"
+import { reach } from "./Reach.ts"
 import packageJson from "../package.json" with { type: "json" }
 
 /** The program that watches over a command; it is bundled beside this one. */
@@ -37,29 +41,17 @@ const printTo = ({ json }: Place): Print => ({
   result: (value, text) => void process.stdout.write(json ? `${escapedJson(JSON.stringify(value))}\n` : `${text()}\n`)
 })
 
-const isFailed = (value: number | Answer | Failed): value is Failed => typeof value === "object" && "tag" in value
+const isFailed = (value: number | Answer | QueueAnswer | ScheduleAnswer | Failed): value is Failed => typeof value === "object" && "tag" in value
 
 const finish = (failed: Failed): number => {
   say(failed.text)
   return exitCodeOf(failed.tag)
 }
 
-/** How often, and how long after each other, somebody is looked for who decides: a server may be about to listen. */
-const triesMax = 100
-const pauseMs = 50
+const isOne = (value: unknown): value is Answer | QueueAnswer | ScheduleAnswer => isAnswer(value) || isQueueAnswer(value) || isScheduleAnswer(value)
 
-const decide = async (ask: Ask, key: string | null, place: Place): Promise<Answer | Failed> => {
-  for (let tries = 1;; tries++) {
-    const reply = await send(socketFile(locate(place.config)), ask, key)
-    if (reply._tag === "Granted") return reply.answer
-    if (reply._tag === "Refused") return { tag: reply.tag, text: reply.text }
-    if (reply._tag === "Broken") return { tag: "Broken", text: reply.why }
-    const launch = await import("./Launch.ts")
-    const decided = await launch.decide(ask, key, place)
-    if (!isFailed(decided) || decided.tag !== "InstanceLocked" || tries === triesMax) return decided
-    await setTimeout(pauseMs)
-  }
-}
+const decide = (ask: Ask | ScheduleAsk, key: string | null, place: Place): Promise<Answer | QueueAnswer | ScheduleAnswer | Failed> =>
+  reach(ask, key, place, isOne, async () => (await import("./Launch.ts")).decide(ask, key, place))
 
 const answerAsk = async (action: Action & { readonly _tag: "Ask" }, place: Place): Promise<number> => {
   const issue = issueOf(action.ask, action.key) ?? lineIssueOf(action.ask, action.key)
@@ -67,6 +59,14 @@ const answerAsk = async (action: Action & { readonly _tag: "Ask" }, place: Place
   const decided = await decide(action.ask, action.key, place)
   if (isFailed(decided)) return finish(decided)
   const print = printTo(place)
+  if ("schedule" in decided) {
+    print.result(decided, () => scheduleAnswerText(decided))
+    return exitCode.ok
+  }
+  if ("queue" in decided) {
+    print.result(decided, () => queueAnswerText(decided))
+    return exitCode.ok
+  }
   if (action.waitMs === null) {
     print.result(decided, () => answerText(decided))
     return exitCode.ok
@@ -78,16 +78,34 @@ const answerAsk = async (action: Action & { readonly _tag: "Ask" }, place: Place
   return ended.state === "SUCCEEDED" ? exitCode.ok : exitCode.failure
 }
 
+const isAboutFile = (action: Action): action is FileAction =>
+  action._tag === "Backup" || action._tag === "Restore" || action._tag === "Release" || action._tag === "Doctor"
+
 const run = async (action: Action, place: Place): Promise<void> => {
   if (action._tag === "Ask") {
     // A module of workflows may keep the event loop busy, with a connection that it opened when it was loaded.
     process.exit(await answerAsk(action, place))
   }
   const launch = await import("./Launch.ts")
-  const code = action._tag === "Serve" ? await launch.serveUntilStopped(place, supervisor) : await launch.look(printTo(place), action, place)
+  const code = action._tag === "Serve"
+    ? await launch.serveUntilStopped(place, supervisor)
+    : isAboutFile(action)
+    ? await launch.onFile(printTo(place), action, place)
+    : action._tag === "AcceptLoss"
+    ? await launch.accept(printTo(place), action.reason, place)
+    : await launch.look(printTo(place), action, place)
   process.exitCode = isFailed(code) ? finish(code) : code
   // A server that has stopped is done, whatever still holds the event loop.
   if (action._tag === "Serve") process.exit()
+}
+
+const runUpkeep = async (action: UpkeepAction, place: Place): Promise<void> => {
+  const issue = "ask" in action ? issueOf({ reason: action.ask.reason }, action.key) : null
+  if (issue !== null) throw new Usage(issue)
+  const upkeep = await import("./Upkeep.ts")
+  const code = await upkeep.carryOut(action, place, printTo(place))
+  // As after every command: a module of workflows may keep the event loop busy.
+  process.exit(isFailed(code) ? finish(code) : code)
 }
 
 /** The largest payload that is read, in bytes. */
@@ -134,7 +152,8 @@ const main = async (): Promise<void> => {
     return
   }
   try {
-    await make({ run, readPayload, readJson }, packageJson.version, sayRaw).parseAsync(process.argv)
+    const verbs = { run, readPayload, readJson }
+    await addScheduleVerbs(addUpkeepVerbs(make(verbs, packageJson.version, sayRaw), verbs, runUpkeep), verbs).parseAsync(process.argv)
   } catch (cause) {
     process.exitCode = exitCodeFor(cause)
   }

@@ -46,7 +46,7 @@ const payload = {
   type: "object",
   additionalProperties: false,
   required: ["n", "ms"],
-  properties: { n: { type: "integer" }, ms: { type: "integer", minimum: 0, maximum: 60_000 } }
+  properties: { n: { type: "integer" }, ms: { type: "integer", minimum: 0, maximum: 600_000 } }
 }
 
 const kinds = {

@@ -31,6 +31,8 @@ export interface TaskFold {
   unknown: boolean
   /** The highest generation granted so far. */
   generation: number
+  /** A restore of the file: the next generation lies above it. */
+  floor: number
   readonly intents: Array<Intent>
   /** Entries into QUEUED. One between two intents ended the attempt of the first. */
   readonly rests: Array<{ readonly seq: number; readonly by: string }>
@@ -46,7 +48,7 @@ export interface Move {
   readonly refusal: string | null
 }
 
-/** `highest` is the highest generation granted before this grant. */
+/** `highest` is the highest generation granted before this grant, or the floor of a restore that lies above it. */
 export interface Grant {
   readonly seq: number
   readonly task: string
@@ -67,6 +69,8 @@ export interface Write {
   readonly unknown: boolean
   /** A person settled it, by reconcile. */
   readonly reconciled: boolean
+  /** The restore of a backup says anew what nobody knows. */
+  readonly parked: boolean
   /** An intent that was written when its lease had run out, by the monotonic clock. */
   readonly expired: boolean
 }
@@ -81,9 +85,11 @@ export interface Fold {
   readonly fenced: Array<number>
   /** Seq of the first event without its payload. */
   pruned: number | null
+  /** The file was restored from a backup, and nobody has released it since. */
+  held: boolean
 }
 
-export const emptyFold = (): Fold => ({ tasks: new Map(), byKey: new Map(), moves: [], grants: [], writes: [], fenced: [], pruned: null })
+export const emptyFold = (): Fold => ({ tasks: new Map(), byKey: new Map(), moves: [], grants: [], writes: [], fenced: [], pruned: null, held: false })
 
 const folds = new WeakMap<ReadonlyArray<LogEvent>, Fold>()
 
@@ -120,6 +126,8 @@ const whole = (payload: LogEvent["payload"], name: string): number | null => {
 /** Takes one event further. */
 export const advance = (log: Fold, event: LogEvent): void => {
   if (event.payload === null) log.pruned ??= event.seq
+  if (event.type === "store.restored") restore(log, event)
+  if (event.type === "store.released") log.held = false
   if (event.task === null) return
   const task = taskOf(log, event.task)
   const to = enteredBy(event.type)
@@ -134,6 +142,13 @@ export const advance = (log: Fold, event: LogEvent): void => {
     task.unknown = true
   } else if (underLease.has(event.type)) write(log, task, event)
   else if (event.type === "write.fenced") log.fenced.push(event.seq)
+}
+
+// Runs that the backup does not know of may have had higher generations than it knows.
+const restore = (log: Fold, { payload }: LogEvent): void => {
+  log.held = true
+  const floor = whole(payload, "generation_floor") ?? 0
+  for (const task of log.tasks.values()) task.floor = Math.max(task.floor, floor)
 }
 
 /** What a run, or the reconcile of one, writes about its steps. */
@@ -152,6 +167,7 @@ const taskOf = (log: Fold, id: string): TaskFold => {
     holds: new Set(),
     unknown: false,
     generation: 0,
+    floor: 0,
     intents: [],
     rests: []
   }
@@ -207,7 +223,7 @@ const release = (task: TaskFold, hold: string | null): void => {
 
 const grant = (log: Fold, task: TaskFold, { payload, seq }: LogEvent): void => {
   const generation = whole(payload, "generation")
-  log.grants.push({ seq, task: task.id, generation, fromGeneration: whole(payload, "from_generation"), highest: task.generation })
+  log.grants.push({ seq, task: task.id, generation, fromGeneration: whole(payload, "from_generation"), highest: Math.max(task.generation, task.floor) })
   task.generation = Math.max(task.generation, generation ?? 0)
 }
 
@@ -221,6 +237,7 @@ const write = (log: Fold, task: TaskFold, { payload, seq, type }: LogEvent): voi
     running: task.state === "RUNNING",
     unknown: task.unknown,
     reconciled: opOf(payload) === "reconcile",
+    parked: log.held && type === "task.outcome_unknown" && text(payload, "code") === "restored",
     expired: type === "effect.intent" && (whole(payload, "mono_ms") ?? 0) >= (whole(payload, "start_before_mono_ms") ?? Infinity)
   })
 }

@@ -52,6 +52,11 @@ export class Recount {
     }
   }
 
+  /** Whether, after the last event that was asked for, a restored file waits for its release. */
+  get held(): boolean {
+    return this.#log.held
+  }
+
   #take(event: LogEvent): void {
     const { task } = event
     if (task !== null) this.#stand(this.#log.tasks.get(task), -1)

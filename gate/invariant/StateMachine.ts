@@ -19,7 +19,7 @@ type Row = { readonly [To in State]?: ReadonlyArray<string> }
 
 /** From, to, and the triggers that lead there. `NEW` is a task that does not exist yet. */
 const table: Readonly<Record<State | "NEW", Row>> = {
-  NEW: { REQUESTED: ["submit", "fork", "child"] },
+  NEW: { REQUESTED: ["submit", "fork", "child", "schedule"] },
   REQUESTED: { APPROVED: ["release"], CANCELED: ["reject", "cancel"], EXPIRED: ["expire"] },
   APPROVED: { QUEUED: ["resume"], REQUESTED: ["void"], CANCELED: ["reject", "cancel"], EXPIRED: ["expire"] },
   QUEUED: { RUNNING: ["claim"], REQUESTED: ["void"], CANCELED: ["cancel"], EXPIRED: ["expire"] },

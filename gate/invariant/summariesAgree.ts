@@ -1,7 +1,7 @@
 /**
  * What `ops-summary` printed is what the log alone gives at that event: every count of `docs/event-log.md`, recounted.
  * Stale leases cannot be recounted, since a renewal leaves no event; they are bounded by the active ones, and the status must
- * follow from what is printed.
+ * follow from what is printed. A restored file that waits for its release is said to do so, by its reason.
  *
  * Unit: a sample.
  */
@@ -35,17 +35,31 @@ const problemOf = (sample: Sample, recount: Recount, events: ReadonlyArray<LogEv
     const printed = numberAt(summary, path)
     if (printed !== count) return `${path} is ${printed ?? "not printed"}, the log has ${count}`
   }
-  return staleProblem(summary, counts)
+  return heldProblem(summary, recount.held) ?? staleProblem(summary, counts, recount.held)
 }
 
-const staleProblem = (summary: unknown, counts: Recounted): string | null => {
+const heldProblem = (summary: unknown, held: boolean): string | null => {
+  const says = reasonsOf(summary).includes("restore_hold")
+  if (says === held) return null
+  return held ? "it does not say restore_hold, and nobody has released the restored file" : "it says restore_hold, and the log has no restore that waits for its release"
+}
+
+const staleProblem = (summary: unknown, counts: Recounted, held: boolean): string | null => {
   const stale = numberAt(summary, "leases.stale")
   const active = counts["leases.active"]
   if (stale === null || stale < 0 || stale > active) return `leases.stale is ${stale ?? "not printed"}, of ${active} active`
-  const degraded = stale > 0 || counts["idempotency.conflict_window"] > 0 || counts["timeouts.dispatch_window"] > 0
-  const status = degraded ? "degraded" : "healthy"
+  const degraded = held || stale > 0 || counts["idempotency.conflict_window"] > 0 || counts["timeouts.dispatch_window"] > 0
+  const status = degraded || saysStorage(summary) ? "degraded" : "healthy"
   const printed = memberAt(summary, "status")
   return printed === status ? null : `the status is ${String(printed)}, and the counts make it ${status}`
+}
+
+// What the storage does is seen by whoever prints the summary, and stands in no event.
+const saysStorage = (summary: unknown): boolean => reasonsOf(summary).some((code) => code.startsWith("storage_") || code === "events_lost")
+
+const reasonsOf = (summary: unknown): ReadonlyArray<string> => {
+  const reasons = memberAt(summary, "reasons")
+  return Array.isArray(reasons) ? reasons.filter((code) => typeof code === "string") : []
 }
 
 const numberAt = (value: unknown, path: string): number | null => {

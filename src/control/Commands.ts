@@ -4,19 +4,23 @@
  */
 import { Effect, Schema } from "effect"
 import type { Json } from "../domain/Canonical.ts"
-import { type Ask, type Channel, type Command, needsReason } from "../domain/Command.ts"
-import { type Answer, type Decision, refuseCommand } from "../domain/Decision.ts"
+import { type Ask, type AskTo, type Channel, type Command, needsReason, type QueueAsk, type StoreAsk, type TaskAsk } from "../domain/Command.ts"
+import { type Answer, type Decision, type QueueAnswer, refuseCommand } from "../domain/Decision.ts"
+import { dismiss } from "../domain/DeadLetter.ts"
 import { resume } from "../domain/Dispatch.ts"
 import { fork } from "../domain/Fork.ts"
-import { oncePerKey } from "../domain/Idempotency.ts"
+import { oncePerKey, oncePerKeyOnQueue } from "../domain/Idempotency.ts"
 import { taskIdFrom, traceFrom } from "../domain/Ids.ts"
 import type { Kind, KindUnknown, PayloadRefused } from "../domain/Kind.ts"
 import type { Now } from "../domain/Now.ts"
 import { onTask } from "../domain/OnTask.ts"
+import { uniqueName, uniqueNameOf, type Wish } from "../domain/Placement.ts"
 import { cancel, kill, reconcile, recover } from "../domain/Recovery.ts"
+import { release as releaseRule } from "../domain/Restore.ts"
 import { ReasonMissing, type Refusal, TaskNotFound } from "../domain/Refusal.ts"
 import { approve, reject, submit } from "../domain/Request.ts"
 import { signal } from "../domain/Signal.ts"
+import { steer } from "../domain/Steering.ts"
 import type { Step } from "../domain/Step.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
 import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
@@ -32,8 +36,8 @@ export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbi
   }
 }
 
-export interface Asked {
-  readonly ask: Ask
+export interface Asked<A extends Ask = TaskAsk> {
+  readonly ask: A
   readonly actor: string
   readonly channel: Channel
   readonly key: string | null
@@ -50,13 +54,31 @@ export const handle = Effect.fn("Commands.handle")(function*({ actor, ask, chann
   return yield* ask.op === "submit" ? submitNew({ ...command, ask }) : onOne({ ...command, ask })
 })
 
-const submitNew = (command: Command<Extract<Ask, { op: "submit" }>>) =>
+/** The same for a command about a queue. */
+export const handleQueue = Effect.fn("Commands.handleQueue")(function*({ actor, ask, channel, key }: Asked<QueueAsk>) {
+  const command = { ask, actor, channel, key, trace: drawTrace(yield* Chance) }
+  const engine = yield* Engine
+  return yield* engine.commit({
+    tasks: [],
+    queue: ask.queue,
+    key,
+    rule: ({ queue, stored }, now) => oncePerKeyOnQueue(command, stored, () => steer(queue, command, now))
+  })
+})
+
+export const isAboutQueue = (ask: Ask): ask is QueueAsk => ask.op === "pause_queue" || ask.op === "resume_queue"
+
+/** A command about a task or a queue. */
+export const handleEither = ({ ask, ...asked }: Asked<Ask>): Effect.Effect<Answer | QueueAnswer, CommandFailed, Engine | EngineReader | Kinds | Instants> =>
+  isAboutQueue(ask) ? handleQueue({ ...asked, ask }) : handle({ ...asked, ask })
+
+const submitNew = (command: Command<AskTo<"submit">>) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     return yield* engine.commit(yield* changeFor(command))
   })
 
-type Submit = Extract<Ask, { op: "submit" }>
+type Submit = AskTo<"submit">
 
 const changeFor = (command: Command<Submit>) =>
   Effect.gen(function*() {
@@ -69,17 +91,24 @@ const changeFor = (command: Command<Submit>) =>
 const submitting = (command: Command<Submit>, kind: Kind, id: TaskId) => ({
   tasks: [],
   key: command.key,
-  rule: ({ stored }: Found, now: Now) => oncePerKey(command, stored, () => submit(command, kind, id, now))
+  ...holding(uniqueNameOf(kind.name, command.ask)),
+  rule: ({ holder, stored }: Found, now: Now) => oncePerKey(command, stored, () => submit(command, kind, id, now, holder))
 })
+
+const holding = (name: string | null) => (name === null ? {} : { unique: () => name })
 
 /** The change that a submit comes to, for callers who know the kind, and that the payload fits it. Nothing is stored yet. */
 export const submission = (
-  { actor, channel, key, kind, payload }: Omit<Asked, "ask"> & { readonly kind: Kind; readonly payload: Json },
+  { actor, channel, key, kind, payload, wish = {} }: Omit<Asked, "ask"> & { readonly kind: Kind; readonly payload: Json; readonly wish?: Wish },
   chance: Chance["Type"],
   wallMs: number
-): Change<Answer> => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null }, actor, channel, key, trace: drawTrace(chance) }, kind, drawId(chance, wallMs))
+): Change<Answer> => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null, ...wish }, actor, channel, key, trace: drawTrace(chance) }, kind, drawId(chance, wallMs))
 
-type AskOnTask = Exclude<Ask, { op: "submit" }>
+type AskOnTask = Exclude<TaskAsk, { op: "submit" }>
+
+// A recovery would take the unique key of its task back.
+const ownName = ([task]: ReadonlyArray<Task | undefined>): string | null =>
+  task === undefined || task.unique === null ? null : uniqueName(task.tenant, task.kind, task.unique.key)
 
 const onOne = (asked: Command<AskOnTask>) =>
   Effect.gen(function*() {
@@ -93,8 +122,9 @@ const onOne = (asked: Command<AskOnTask>) =>
     }
     const { wallMs } = yield* Instants
     const forkId = drawId(yield* Chance, wallMs())
-    const change = onTask(id, (task, now, { steps, stored }) =>
-      oncePerKey(command, stored, () => decide(command, { task, steps, kind: kinds.get(task.kind), forkId }, now)), command.key)
+    const change: Change<Answer> = onTask(id, (task, now, { holder, steps, stored }) =>
+      oncePerKey(command, stored, () => decide(command, { task, steps, kind: kinds.get(task.kind), forkId, holder }, now)), command.key)
+    if (command.ask.op === "recover") return yield* engine.commit({ ...change, unique: ownName })
     return yield* engine.commit(command.ask.op === "fork" ? { ...change, stepsOf: id } : change)
   })
 
@@ -105,9 +135,11 @@ interface Known {
   readonly kind: Kind | undefined
   /** The id that a fork would get. */
   readonly forkId: TaskId
+  /** The task that has the unique key of this one. Loaded for a recovery only. */
+  readonly holder: Task | undefined
 }
 
-const decide = (command: Command<AskOnTask>, { forkId, kind, steps, task }: Known, now: Now): Decision<Answer> => {
+const decide = (command: Command<AskOnTask>, { forkId, holder, kind, steps, task }: Known, now: Now): Decision<Answer> => {
   const { ask } = command
   if (needsReason[ask.op] && (ask.reason ?? "").trim() === "") return refuseCommand(command, task, new ReasonMissing({ op: ask.op }))
   switch (ask.op) {
@@ -126,7 +158,9 @@ const decide = (command: Command<AskOnTask>, { forkId, kind, steps, task }: Know
     case "signal":
       return signal(task, { ...command, ask }, now)
     case "recover":
-      return recover(task, { ...command, ask }, kind?.version, now)
+      return recover(task, { ...command, ask }, kind?.version, now, holder)
+    case "dismiss":
+      return dismiss(task, { ...command, ask }, now)
     case "reconcile":
       return reconcile(task, { ...command, ask }, now)
   }
@@ -148,3 +182,10 @@ export const resolve = (text: string): Effect.Effect<TaskId, TaskNotFound | Task
     if (task === undefined) return yield* new TaskNotFound({ task: upper })
     return found.length === 1 ? task.id : yield* new TaskAmbiguous({ text: upper, candidates: found.map(({ id }) => id) })
   })
+
+/** Lets a restored file begin again. A repeat finds it done; there is no key to remember it by, since nothing happens twice. */
+export const release = Effect.fn("Commands.release")(function*({ actor, ask, channel, key }: Omit<Asked, "ask"> & { readonly ask: StoreAsk }) {
+  const command = { ask, actor, channel, key, trace: drawTrace(yield* Chance) }
+  const engine = yield* Engine
+  return yield* engine.commit({ tasks: [], key: null, rule: (_found, now) => releaseRule(command, now) })
+})

@@ -3,17 +3,18 @@
  * counts up to date in the transaction of each change, so that reading them costs the same at any size.
  */
 import type { Json } from "./Canonical.ts"
-import { isBlocked, type Task } from "./Task.ts"
+import { isBlocked, isDead, type Task } from "./Task.ts"
 import type { EventDraft } from "./TaskEvent.ts"
 import { timeoutCode } from "./Timeout.ts"
 
-export const counters = ["blocked", "running", "queued", "leased"] as const
+export const counters = ["blocked", "running", "queued", "leased", "dead"] as const
 export type Counter = (typeof counters)[number] | `state.${Task["state"]}`
 
 /** Calls `count` with each counter in which a task stands now. Blocked tasks count as blocked and nowhere else. */
 export const countersOf = (task: Task, count: (name: Counter) => void): void => {
   count(`state.${task.state}`)
   if (task.lease !== null) count("leased")
+  if (isDead(task)) count("dead")
   if (isBlocked(task)) count("blocked")
   else if (task.state === "RUNNING") count("running")
   else if (task.state === "QUEUED") count("queued")
@@ -44,6 +45,7 @@ export const noCounts = (): Record<Counter, number> => ({
   "running": 0,
   "queued": 0,
   "leased": 0,
+  "dead": 0,
   "state.REQUESTED": 0,
   "state.APPROVED": 0,
   "state.QUEUED": 0,

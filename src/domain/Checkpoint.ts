@@ -9,6 +9,7 @@ import { atBoundary, type Begun, fenced, opened, requeued, rested, unanswered } 
 import type { Kind } from "./Kind.ts"
 import { type Held, isHeldBy } from "./Lease.ts"
 import type { Now } from "./Now.ts"
+import { placedBy } from "./Placement.ts"
 import { approvalNeeded, arrived, newTask, passThrough } from "./Request.ts"
 import { highestNumber, type Step, type StepChange, type StepDraft } from "./Step.ts"
 import { isIn, type Task, TaskId } from "./Task.ts"
@@ -175,7 +176,8 @@ export const spawn = (
     key: null,
     trace: task.trace,
     parent: { task: task.id, step: draft.number },
-    forkedFrom: null
+    forkedFrom: null,
+    placement: placedBy(wanted.kind, now.wallMs, task.tenant)
   }, now)
   const blocked = requested.holds.length > 0
   const through = blocked ? { task: requested, events: [] } : passThrough(requested, now)

@@ -4,6 +4,8 @@
 import { Schema } from "effect"
 import { reasonMax, taskNameMax } from "./AskLimits.ts"
 import { canonical, Json, sha256 } from "./Canonical.ts"
+import { placementFields } from "./Placement.ts"
+import { QueueName } from "./Queue.ts"
 
 const Reason = Schema.String.pipe(Schema.maxLength(reasonMax))
 const OnTask = { task: Schema.NonEmptyString.pipe(Schema.maxLength(taskNameMax)), reason: Schema.NullOr(Reason) }
@@ -15,13 +17,16 @@ export const Verdict = Schema.Literal("succeeded", "failed", "retry")
 
 /** What is asked. The wire form of a request; unknown members are refused when it is decoded. */
 export const Ask = Schema.Union(
-  Schema.Struct({ op: Schema.Literal("submit"), kind: Schema.NonEmptyString, payload: Json, reason: Schema.NullOr(Reason) }),
+  Schema.Struct({ op: Schema.Literal("submit"), kind: Schema.NonEmptyString, payload: Json, reason: Schema.NullOr(Reason), ...placementFields }),
+  Schema.Struct({ op: Schema.Literal("pause_queue"), queue: QueueName, reason: Schema.NullOr(Reason) }),
+  Schema.Struct({ op: Schema.Literal("resume_queue"), queue: QueueName, reason: Schema.NullOr(Reason) }),
   Schema.Struct({ op: Schema.Literal("approve"), ...OnTask }),
   Schema.Struct({ op: Schema.Literal("reject"), ...OnTask }),
   Schema.Struct({ op: Schema.Literal("resume"), ...OnTask }),
   Schema.Struct({ op: Schema.Literal("cancel"), ...OnTask, compensate: Schema.optionalWith(Schema.Boolean, { exact: true }) }),
   Schema.Struct({ op: Schema.Literal("kill"), ...OnTask }),
   Schema.Struct({ op: Schema.Literal("recover"), ...OnTask }),
+  Schema.Struct({ op: Schema.Literal("dismiss"), ...OnTask }),
   Schema.Struct({
     op: Schema.Literal("reconcile"),
     ...OnTask,
@@ -42,19 +47,30 @@ export const Ask = Schema.Union(
   Schema.Struct({ op: Schema.Literal("signal"), ...OnTask, name: SignalName, payload: Json })
 )
 export type Ask = typeof Ask.Type
+
+/** What is asked of the file as a whole: after a restore, to let work begin again. */
+export const StoreAsk = Schema.Struct({ op: Schema.Literal("release"), reason: Schema.NullOr(Reason) })
+export type StoreAsk = typeof StoreAsk.Type
+
 export type Op = Ask["op"]
 /** The ask that carries this op. */
 export type AskTo<O extends Op> = Extract<Ask, { readonly op: O }>
+/** What is asked about a queue; everything else is about a task. */
+export type QueueAsk = AskTo<"pause_queue" | "resume_queue">
+export type TaskAsk = Exclude<Ask, QueueAsk>
 
 /** Whether a command is refused without a reason. */
 export const needsReason = {
   submit: false,
+  pause_queue: true,
+  resume_queue: true,
   approve: false,
   reject: true,
   resume: false,
   cancel: true,
   kill: true,
   recover: true,
+  dismiss: true,
   reconcile: true,
   fork: true,
   signal: false
@@ -63,7 +79,13 @@ export const needsReason = {
 export const Channel = Schema.Literal("cli", "telegram", "http", "schedule", "code")
 export type Channel = typeof Channel.Type
 
-export interface Command<A extends Ask = Ask> {
+/** What every ask has, also those that are about more than one task. */
+export interface AnyAsk {
+  readonly op: string
+  readonly reason: string | null
+}
+
+export interface Command<A extends AnyAsk = Ask> {
   readonly ask: A
   readonly actor: string
   readonly channel: Channel
@@ -71,10 +93,14 @@ export interface Command<A extends Ask = Ask> {
   readonly key: string | null
   /** W3C trace id of the request, 32 hex digits. */
   readonly trace: string
+  /** The bulk command that this one is an item of. */
+  readonly bulk?: string
 }
 
 /** What a key stands for: the whole ask, without who asked or when. */
-export const fingerprint = (ask: Ask): string => sha256(canonical(ask))
+export const fingerprint = (ask: Json): string => sha256(canonical(ask))
 
 /** How a command appears in the first event of its decision. */
-export const commandFacts = ({ ask, channel, key }: Command) => ({ op: ask.op, channel, key, reason: ask.reason })
+export const commandFacts = (
+  { ask, bulk, channel, key }: Pick<Command<AnyAsk>, "bulk" | "channel" | "key"> & { readonly ask: { readonly op: string; readonly reason: string | null } }
+) => ({ op: ask.op, channel, key, reason: ask.reason, ...(bulk === undefined ? {} : { bulk }) })

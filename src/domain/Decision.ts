@@ -3,13 +3,17 @@
  * A refusal is a decision too; it usually stores nothing but its event.
  */
 import { Either, Schema } from "effect"
-import { type Command, commandFacts } from "./Command.ts"
+import type { BulkChange } from "./Bulk.ts"
+import { type AnyAsk, type Command, commandFacts } from "./Command.ts"
 import { Hold } from "./Hold.ts"
 import type { Message } from "./Message.ts"
 import { Refusal } from "./Refusal.ts"
+import type { Restored } from "./Restored.ts"
 import { type Attempt, type Task, TaskState } from "./Task.ts"
 import type { TaskState as State } from "./TaskState.ts"
 import { enteredType, type EventDraft } from "./TaskEvent.ts"
+import type { QueueState } from "./Queue.ts"
+import type { ScheduleChange } from "./Schedule.ts"
 import type { StepChange } from "./Step.ts"
 import type { Trigger } from "./Transition.ts"
 
@@ -30,8 +34,13 @@ export interface Decision<A> {
   readonly attempts: ReadonlyArray<Attempt>
   readonly events: ReadonlyArray<EventDraft>
   readonly messages: ReadonlyArray<Message>
+  readonly queues: ReadonlyArray<QueueState>
+  readonly bulks: ReadonlyArray<BulkChange>
+  readonly schedules: ReadonlyArray<ScheduleChange>
   /** The answer to be given again under the same key. */
   readonly remember: StoredAnswer | null
+  /** The restore of the file: a new one, or its release. */
+  readonly restored: Restored | null
 }
 
 /** The answer to a command about one task. */
@@ -41,9 +50,21 @@ export const Answer = Schema.Struct({
   holds: Schema.Array(Hold),
   dispatch_key: Schema.String,
   /** Whether this very command moved the task; false for a repeat that found the work done. */
-  moved: Schema.Boolean
+  moved: Schema.Boolean,
+  /** Set when a submit answers a task that was there already, under its unique or debounce key. */
+  existing: Schema.optionalWith(Schema.Literal(true), { exact: true })
 })
 export type Answer = typeof Answer.Type
+
+/** The answer to a command about a queue. */
+export const QueueAnswer = Schema.Struct({
+  queue: Schema.String,
+  paused: Schema.Boolean,
+  /** Unix time. */
+  since_ms: Schema.Int,
+  moved: Schema.Boolean
+})
+export type QueueAnswer = typeof QueueAnswer.Type
 
 export const answerFor = (task: Task, moved: boolean): Answer => ({
   task: task.id,
@@ -57,14 +78,18 @@ type Stored = Partial<Omit<Decision<never>, "answer">>
 
 const none: ReadonlyArray<never> = []
 
-const decision = <A>(answer: Either.Either<A, Refusal>, { attempts, events, messages, remember, steps, tasks }: Stored): Decision<A> => ({
+const decision = <A>(answer: Either.Either<A, Refusal>, { attempts, bulks, events, messages, queues, remember, restored, schedules, steps, tasks }: Stored): Decision<A> => ({
   answer,
   tasks: tasks ?? none,
   steps: steps ?? none,
   attempts: attempts ?? none,
   events: events ?? none,
   messages: messages ?? none,
-  remember: remember ?? null
+  queues: queues ?? none,
+  bulks: bulks ?? none,
+  schedules: schedules ?? none,
+  remember: remember ?? null,
+  restored: restored ?? null
 })
 
 export const granted = <A>(answer: A, stored: Stored): Decision<A> => decision(Either.right(answer), stored)
@@ -90,7 +115,7 @@ export const about = (task: Task, type: EventDraft["type"], actor: string, paylo
 })
 
 /** The event of a decision by a person, with the command that caused it. */
-export const byCommand = (event: EventDraft, command: Command): EventDraft => ({
+export const byCommand = (event: EventDraft, command: Command<AnyAsk>): EventDraft => ({
   ...event,
   actor: command.actor,
   payload: { ...event.payload, command: commandFacts(command) }
@@ -99,7 +124,7 @@ export const byCommand = (event: EventDraft, command: Command): EventDraft => ({
 const encodeRefusal = Schema.encodeSync(Refusal)
 
 /** Refuses a command, on the record. `task` is null when there is none to speak of. */
-export const refuseCommand = (command: Command, task: Task | null, refusal: Refusal): Decision<never> =>
+export const refuseCommand = (command: Command<AnyAsk>, task: Task | null, refusal: Refusal): Decision<never> =>
   refused(refusal, {
     events: [{
       type: "command.refused",

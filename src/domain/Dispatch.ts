@@ -6,6 +6,7 @@ import { type Held, isHeldBy } from "./Lease.ts"
 import type { Now } from "./Now.ts"
 import { ApprovalVoid, HoldsOpen, OutcomeUnknown, TransitionRefused } from "./Refusal.ts"
 import { accept, enqueued, nextFor } from "./Request.ts"
+import { isHeld as isStoreHeld, nextGeneration } from "./Restored.ts"
 import { isIn, type Task, type TaskIn } from "./Task.ts"
 import { move } from "./Transition.ts"
 
@@ -59,13 +60,13 @@ export interface Claimed {
  * approval became void, or the task has expired.
  */
 export const claim = (task: Task, worker: string, version: string | undefined, now: Now): Decision<Claimed | null> => {
-  if (!isIn(task, "QUEUED") || task.availableAtMs > now.wallMs || now.monoMs >= now.leaseUntilMonoMs) return granted(null, {})
+  if (!isIn(task, "QUEUED") || task.availableAtMs > now.wallMs || now.monoMs >= now.leaseUntilMonoMs || isStoreHeld(now.restored)) return granted(null, {})
   // A run that was asked to end starts nothing new: it only undoes what was done under the approval.
   if (task.held && version !== task.kindVersion && task.cancel === null) return asksAnew(task, version, now)
   const running = move(task, "RUNNING", "claim", {
     attempt: task.attempt + 1,
     budget: task.budget - 1,
-    generation: task.generation + 1,
+    generation: nextGeneration(task, now.restored),
     lease: { epoch: now.epoch, worker },
     startedAtMs: now.wallMs,
     waits: [],

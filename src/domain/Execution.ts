@@ -6,6 +6,7 @@ import { Either } from "effect"
 import { canonical, type Json } from "./Canonical.ts"
 import { about, type Decision, entered, granted, refused } from "./Decision.ts"
 import { type Held, isHeldBy, isInForce } from "./Lease.ts"
+import type { Message } from "./Message.ts"
 import type { Now } from "./Now.ts"
 import { LeaseInForce, LeaseLost } from "./Refusal.ts"
 import { delayAfterMs } from "./RetryPolicy.ts"
@@ -263,7 +264,7 @@ const failed = (
 ): Decision<Task> => {
   const after: Task = { ...move(rested(task, now), "FAILED", by), failure, cancel: leftToUndo(task) }
   const event = entered(after, "RUNNING", by, actor, { attempt: task.attempt, generation, ...failure })
-  return granted(after, { tasks: [after], attempts, events: [event], messages: [endedMessage(after)] })
+  return granted(after, { tasks: [after], attempts, events: [event], messages: [deadNotice(after)] })
 }
 
 const queuedAgain = (
@@ -284,8 +285,8 @@ const queuedAgain = (
   return granted(after, { tasks: [after], attempts, events: [event] })
 }
 
-// The state stays RUNNING and the lease goes: nobody may act on the task but a person who looked.
-const unknown = (
+/** The state stays RUNNING and the lease goes: nobody may act on the task but a person who looked. */
+export const unknown = (
   task: TaskIn<"RUNNING">,
   generation: number,
   { code, error }: { readonly code: string; readonly error: string },
@@ -350,3 +351,10 @@ const failedAttempt = (task: Task, generation: number, { code, error }: { readon
 })
 
 const endedMessage = (task: Task) => ({ topic: "task_ended" as const, task: task.id, text: `${task.kind} ended: ${task.state}` })
+
+/** What people are told of an entry into the dead letter. It belongs to the decision that makes the entry, so there is one for each. */
+export const deadNotice = (task: Task): Message => ({
+  topic: "dead_letter",
+  task: task.id,
+  text: `${task.kind} failed (${task.failure?.code ?? "unknown"}) and waits in the dead letter: redrive or dismiss it`
+})

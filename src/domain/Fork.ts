@@ -7,7 +7,8 @@ import { type Answer, answerFor, byCommand, type Decision, granted, refuseComman
 import { undoScope } from "./Execution.ts"
 import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
-import { ForkRefused, KindGone } from "./Refusal.ts"
+import { placedBy } from "./Placement.ts"
+import { ForkRefused, KindGone, TaskPruned } from "./Refusal.ts"
 import { approvalNeeded, arrived, newTask, passThrough } from "./Request.ts"
 import { type Step, stepKey } from "./Step.ts"
 import type { Task, TaskId } from "./Task.ts"
@@ -24,6 +25,7 @@ export const fork = (
   const cut = command.ask.step
   const refuse = (why: ForkRefused["why"], step: number) => refuseCommand(command, task, new ForkRefused({ task: task.id, why, step, max: task.steps }))
   if (kind === undefined) return refuseCommand(command, task, new KindGone({ task: task.id, kind: task.kind }))
+  if (task.prunedAtMs !== null) return refuseCommand(command, task, new TaskPruned({ task: task.id }))
   if (task.lease !== null) return refuse("running", cut)
   const unsettled = steps.find(({ effect, number, state }) => number <= cut && state === "open" && effect === "dangerous")
   if (unsettled !== undefined) return refuse("unknown", unsettled.number)
@@ -42,7 +44,8 @@ export const fork = (
     key: command.key,
     trace: command.trace,
     parent: null,
-    forkedFrom: { task: task.id, step: cut }
+    forkedFrom: { task: task.id, step: cut },
+    placement: { ...placedBy(kind, now.wallMs, task.tenant), queue: task.queue, priority: task.priority, concurrencyKey: task.concurrencyKey }
   }, now)
   const taken = { ...requested, steps: reused.reduce((highest, { number }) => Math.max(highest, number), 0) }
   const copies = reused.map((step) => ({

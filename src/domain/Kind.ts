@@ -18,6 +18,10 @@ export interface Kind {
   readonly selfApproval: boolean
   readonly limits: Limits
   readonly retry: RetryPolicy
+  /** Where its tasks stand if nobody says otherwise. Default: the queue named as their class, priority 0, no key. */
+  readonly queue?: string
+  readonly priority?: number
+  readonly concurrencyKey?: string
 }
 
 /** Heavy work is dangerous unless its kind says otherwise. */

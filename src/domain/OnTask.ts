@@ -1,4 +1,5 @@
 /** A change of one task, as an engine takes it: whoever waits for the end of that task is told in the same decision. */
+import type { FoundBulk } from "./Bulk.ts"
 import { wakingParent } from "./Checkpoint.ts"
 import { type Decision, refused, type StoredAnswer } from "./Decision.ts"
 import type { Now } from "./Now.ts"
@@ -11,6 +12,8 @@ interface Found {
   readonly related: ReadonlyArray<Task | undefined>
   readonly steps: ReadonlyArray<Step>
   readonly stored: StoredAnswer | undefined
+  readonly holder?: Task | undefined
+  readonly bulk?: FoundBulk | undefined
 }
 
 const none: ReadonlyArray<TaskId> = []

@@ -2,9 +2,11 @@
 import { canonical } from "./Canonical.ts"
 import type { AskTo, Command } from "./Command.ts"
 import { about, type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
-import { leftToUndo, requeued, rested, unanswered } from "./Execution.ts"
+import { deadNotice, leftToUndo, requeued, rested, unanswered } from "./Execution.ts"
 import type { Now } from "./Now.ts"
-import { TransitionRefused } from "./Refusal.ts"
+import { heldName } from "./Placement.ts"
+import { StepNotRecorded, TaskPruned, TransitionRefused, UniqueTaken } from "./Refusal.ts"
+import { restoredCode } from "./Restored.ts"
 import type { StepChange } from "./Step.ts"
 import { accept, nextFor, passThrough } from "./Request.ts"
 import { compensatedCode, isIn, type Task, type TaskIn } from "./Task.ts"
@@ -78,9 +80,14 @@ const askToEnd = (
  * otherwise to REQUESTED, where it asks anew. A task that succeeded is never run again in place, nor one whose steps were undone.
  * One that failed before all that was to be undone was undone goes on with that.
  */
-export const recover = (task: Task, command: Command<AskTo<"recover">>, version: string | undefined, now: Now): Decision<Answer> => {
+export const recover = (task: Task, command: Command<AskTo<"recover">>, version: string | undefined, now: Now, holder?: Task): Decision<Answer> => {
+  // It would get back its unique key, which is somebody else's by now.
+  if (holder !== undefined && holder.id !== task.id && heldName({ ...task, state: "QUEUED" }) !== null) {
+    return refuseCommand(command, task, new UniqueTaken({ task: task.id, key: task.unique?.key ?? "", holder: holder.id }))
+  }
   if (!isIn(task, "CANCELED", "FAILED", "EXPIRED") || task.failure?.code === compensatedCode) return refuse(task, command)
-  const fresh = { ...task, budget: task.retry.attemptsMax, losses: 0, failure: null, cancel: leftToUndo(task), updatedAtMs: now.wallMs }
+  if (task.prunedAtMs !== null) return refuseCommand(command, task, new TaskPruned({ task: task.id }))
+  const fresh = { ...task, dismissed: null, budget: task.retry.attemptsMax, losses: 0, failure: null, cancel: leftToUndo(task), updatedAtMs: now.wallMs }
   if (isIn(fresh, "CANCELED", "FAILED") && isStillApproved(fresh, version, now)) {
     const queued: Task = {
       ...move(fresh, "QUEUED", "recover"),
@@ -99,6 +106,7 @@ export const recover = (task: Task, command: Command<AskTo<"recover">>, version:
     kindVersion: version ?? task.kindVersion,
     holds: task.held ? ["approval"] : [],
     expiresAtMs: task.held ? now.wallMs + task.limits.approvalTtlMs : null,
+    availableAtMs: now.wallMs,
     queuedAtMs: null
   }
   const event = byCommand(entered(asking, task.state, "recover", command.actor, { holds: asking.holds }), command)
@@ -120,6 +128,7 @@ export const reconcile = (task: Task, command: Command<AskTo<"reconcile">>, now:
   if (!isIn(task, "RUNNING") || task.unknown === null) return refuse(task, command)
   const { evidence = null, outcome, reason } = command.ask
   const { generation, step } = task.unknown
+  if (outcome === "succeeded" && step > task.steps && task.unknown.code === restoredCode) return refuseCommand(command, task, new StepNotRecorded({ task: task.id, step }))
   const known = { ...rested(task, now), unknown: null }
   const facts = { step, attempt: task.attempt, generation, outcome, reason, evidence }
   const steps = [stepOf(task, step, command, now)]
@@ -134,7 +143,7 @@ export const reconcile = (task: Task, command: Command<AskTo<"reconcile">>, now:
   if (failure?.code === reconciledFailed) {
     const failed: Task = { ...move(known, "FAILED", "reconcile"), failure, cancel: leftToUndo(task) }
     const event = byCommand(entered(failed, "RUNNING", "reconcile", command.actor, { ...facts, ...failure }), command)
-    return granted(answerFor(failed, true), { tasks: [failed], steps, events: [event] })
+    return granted(answerFor(failed, true), { tasks: [failed], steps, events: [event], messages: [deadNotice(failed)] })
   }
   if (outcome === "retry" && task.cancel !== null && !task.cancel.compensate && others.every(({ answers }) => !answers)) {
     const canceled: Task = { ...move(known, "CANCELED", "cancel"), cancel: null }

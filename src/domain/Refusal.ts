@@ -129,6 +129,82 @@ export class SignalRefused extends Schema.TaggedError<SignalRefused>()("SignalRe
   }
 }
 
+/** Another task has the unique key that this one would take back. */
+export class UniqueTaken extends Schema.TaggedError<UniqueTaken>()("UniqueTaken", { task: Schema.String, key: Schema.String, holder: Schema.String }) {
+  override get message() {
+    return `its unique key belongs to task ${this.holder} by now; cancel that one, or let it end`
+  }
+}
+
+/** The task that waits under the debounce key needs people: what they look at, or have approved, is not changed behind them. */
+export class DebounceRefused extends Schema.TaggedError<DebounceRefused>()("DebounceRefused", { task: Schema.String, key: Schema.String }) {
+  override get message() {
+    return `task ${this.task} under the key needs an approval of exactly what it is; cancel it first, then ask anew`
+  }
+}
+
+/** Its payload and its results were given up when its retention ended: nothing can be run from what is left. */
+export class TaskPruned extends Schema.TaggedError<TaskPruned>()("TaskPruned", { task: Schema.String }) {
+  override get message() {
+    return "its payload and results were pruned when their retention ended; submit it anew"
+  }
+}
+
+/** Nothing fits the filter of a bulk command, so there is nothing to carry out. */
+export class NothingMatched extends Schema.TaggedError<NothingMatched>()("NothingMatched", { verb: Schema.String }) {
+  override get message() {
+    return `no task fits the filter, so there is nothing to ${this.verb}`
+  }
+}
+
+/** More tasks fit the filter than one bulk command takes. */
+export class TooManyMatched extends Schema.TaggedError<TooManyMatched>()("TooManyMatched", { max: Schema.Int }) {
+  override get message() {
+    return `more than ${this.max} tasks fit the filter, and one bulk command takes no more: narrow it with --kind, --code or --older, or repeat it`
+  }
+}
+
+/** There is no such bulk command. */
+export class BulkNotFound extends Schema.TaggedError<BulkNotFound>()("BulkNotFound", { bulk: Schema.String }) {
+  override get message() {
+    return `there is no bulk command ${this.bulk}`
+  }
+}
+
+/** Nobody knows which step it was: the backup that the task was restored from does not know it. */
+export class StepNotRecorded extends Schema.TaggedError<StepNotRecorded>()("StepNotRecorded", { task: Schema.String, step: Schema.Int }) {
+  override get message() {
+    return `the backup does not know what came after step ${this.step - 1}, so it cannot be settled as succeeded: settle it as failed and ask anew for what is left to do, or as retry if nothing happened`
+  }
+}
+
+/** There is no such schedule. */
+export class ScheduleNotFound extends Schema.TaggedError<ScheduleNotFound>()("ScheduleNotFound", { schedule: Schema.String }) {
+  override get message() {
+    return `there is no schedule ${this.schedule}`
+  }
+}
+
+/** What was asked of the schedule cannot be done. Nothing was stored but the refusal. */
+export class ScheduleRefused extends Schema.TaggedError<ScheduleRefused>()("ScheduleRefused", {
+  schedule: Schema.String,
+  why: Schema.Literal("gone", "kind_gone", "no_range", "future", "too_many"),
+  count: Schema.Int,
+  max: Schema.Int
+}) {
+  override get message() {
+    return scheduleSentences[this.why](this.schedule, this.count, this.max)
+  }
+}
+
+const scheduleSentences = {
+  gone: (name) => `the schedule ${name} is not declared any more`,
+  kind_gone: (name) => `the kind that the schedule ${name} runs is not declared any more`,
+  no_range: () => "a backfill goes from an instant to a later one",
+  future: () => "a backfill ends now at the latest",
+  too_many: (_name, count, max) => `the range has ${count} ticks; a backfill takes at most ${max}`
+} as const satisfies Record<string, (name: string, count: number, max: number) => string>
+
 export const Refusal = Schema.Union(
   TaskNotFound,
   TransitionRefused,
@@ -142,6 +218,15 @@ export const Refusal = Schema.Union(
   KeyConflict,
   ForkRefused,
   KindGone,
-  SignalRefused
+  SignalRefused,
+  UniqueTaken,
+  DebounceRefused,
+  TaskPruned,
+  NothingMatched,
+  TooManyMatched,
+  BulkNotFound,
+  StepNotRecorded,
+  ScheduleNotFound,
+  ScheduleRefused
 )
 export type Refusal = typeof Refusal.Type

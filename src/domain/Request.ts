@@ -5,7 +5,9 @@ import { about, type Answer, answerFor, byCommand, type Decision, entered, grant
 import { requeued } from "./Execution.ts"
 import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
-import { SelfApproval, TransitionRefused } from "./Refusal.ts"
+import { type Placement, placed, placedBy } from "./Placement.ts"
+import { DebounceRefused, SelfApproval, TransitionRefused } from "./Refusal.ts"
+import { isHeld } from "./Restored.ts"
 import { compensatedCode, isIn, type StepRef, type Task, type TaskId, type TaskIn } from "./Task.ts"
 import type { EventDraft } from "./TaskEvent.ts"
 import { isPastClose, timeoutCode } from "./Timeout.ts"
@@ -14,16 +16,49 @@ import { move, type Origin, origin } from "./Transition.ts"
 /** The actor of what happens by policy, without a person. */
 export const policyActor = "system:policy"
 
-/** Stores a new task. One that needs no people goes on to the queue in the same decision. */
-export const submit = (command: Command<AskTo<"submit">>, kind: Kind, id: TaskId, now: Now): Decision<Answer> => {
+/**
+ * Stores a new task. One that needs no people goes on to the queue in the same decision. `holder` is the task that has the unique
+ * key of the request, if it has one: then that is the answer.
+ */
+export const submit = (command: Command<AskTo<"submit">>, kind: Kind, id: TaskId, now: Now, holder?: Task): Decision<Answer> => {
   const { actor: requester, ask, key, trace } = command
-  const requested = newTask({ id, kind, payload: ask.payload, requester, key, trace, parent: null, forkedFrom: null }, now)
+  if (holder !== undefined) return ask.debounce === undefined ? answeredBy(holder, command) : debounce(holder, command, ask.debounce, kind, now)
+  const placement = placed(kind, ask, now.wallMs)
+  const requested = newTask({ id, kind, payload: ask.payload, requester, key, trace, parent: null, forkedFrom: null, placement }, now)
   const event = byCommand(arrived(requested, "submit"), command)
   if (requested.holds.length > 0) {
     return granted(answerFor(requested, true), { tasks: [requested], events: [event], messages: [approvalNeeded(requested)] })
   }
   const { events, task } = passThrough(requested, now)
   return granted(answerFor(task, true), { tasks: [task], events: [event, ...events] })
+}
+
+const existing = (task: Task, moved: boolean): Answer => ({ ...answerFor(task, moved), existing: true })
+
+const answeredBy = (holder: Task, command: Command): Decision<Answer> =>
+  granted(existing(holder, false), { events: [byCommand(about(holder, "command.accepted", command.actor, { state: holder.state, unique: holder.unique?.key ?? null }), command)] })
+
+type Debounce = NonNullable<AskTo<"submit">["debounce"]>
+
+// The due instant moves, and what is to be done is what was asked for last. Queue, priority and tenant stay those of the first request.
+const debounce = (holder: Task, command: Command<AskTo<"submit">>, wish: Debounce, kind: Kind, now: Now): Decision<Answer> => {
+  // It is not somebody's debounce but an active run under the same key: that is only told.
+  if (holder.state === "RUNNING" || holder.startedAtMs !== null) return answeredBy(holder, command)
+  if (!isIn(holder, "QUEUED") || holder.held || kind.needsApproval) return refuseCommand(command, holder, new DebounceRefused({ task: holder.id, key: wish.key }))
+  const payload = canonical(command.ask.payload)
+  const latestMs = wish.max_wait_ms === undefined ? Infinity : holder.createdAtMs + wish.max_wait_ms
+  const dueMs = Math.max(now.wallMs, Math.min(now.wallMs + wish.delay_ms, latestMs))
+  const after: Task = {
+    ...holder,
+    payload,
+    payloadSha256: sha256(payload),
+    kindVersion: kind.version,
+    queuedAtMs: dueMs,
+    ...requeued({ ...holder, queuedAtMs: dueMs }, dueMs),
+    updatedAtMs: now.wallMs
+  }
+  const facts = { debounce: wish.key, payload_sha256: after.payloadSha256, kind_version: after.kindVersion, available_at_ms: dueMs }
+  return granted(existing(after, true), { tasks: [after], events: [byCommand(about(after, "task.debounced", command.actor, facts), command)] })
 }
 
 /** The event of a task that is new. */
@@ -34,12 +69,17 @@ export const arrived = (requested: TaskIn<"REQUESTED">, by: Origin): EventDraft 
     class: requested.class,
     risk: requested.risk,
     tenant: requested.tenant,
+    queue: requested.queue,
+    priority: requested.priority,
+    ...(requested.concurrencyKey === null ? {} : { concurrency_key: requested.concurrencyKey }),
+    ...(requested.unique === null ? {} : { unique: { ...requested.unique } }),
     payload_sha256: requested.payloadSha256,
     dispatch_key: requested.dispatchKey,
     holds: requested.holds,
     key: requested.key,
     ...(requested.parent === null ? {} : { parent: requested.parent.task, parent_step: requested.parent.step }),
-    ...(requested.forkedFrom === null ? {} : { forked_from: requested.forkedFrom.task, from_step: requested.forkedFrom.step })
+    ...(requested.forkedFrom === null ? {} : { forked_from: requested.forkedFrom.task, from_step: requested.forkedFrom.step }),
+    ...(requested.schedule === null ? {} : { schedule: requested.schedule.name, tick_ms: requested.schedule.atMs, tick_by: requested.schedule.by })
   })
 
 /** Where a new task comes from. */
@@ -52,18 +92,25 @@ export interface Wanted {
   readonly trace: string
   readonly parent: StepRef | null
   readonly forkedFrom: StepRef | null
+  /** Default: that of the kind. */
+  readonly placement?: Placement
 }
 
 /** A task as it is asked for. Its holds are those of its kind, wherever it comes from. */
-export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, requester, trace }: Wanted, now: Now): TaskIn<"REQUESTED"> => {
+export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, placement, requester, trace }: Wanted, now: Now): TaskIn<"REQUESTED"> => {
   const payload = canonical(wanted)
+  const { concurrencyKey, dueMs, priority, queue, tenant, unique } = placement ?? placedBy(kind, now.wallMs)
   return {
     id,
     kind: kind.name,
     kindVersion: kind.version,
     class: kind.class,
     risk: kind.risk,
-    tenant: "default",
+    tenant,
+    queue,
+    priority,
+    concurrencyKey,
+    unique,
     payload,
     payloadSha256: sha256(payload),
     requester,
@@ -76,6 +123,7 @@ export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, re
     createdAtMs: now.wallMs,
     parent,
     forkedFrom,
+    schedule: null,
     state: origin.state,
     holds: kind.needsApproval ? ["approval"] : [],
     attempt: 0,
@@ -89,13 +137,15 @@ export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, re
     signals: [],
     unknown: null,
     cancel: null,
-    availableAtMs: now.wallMs,
+    availableAtMs: dueMs,
     expiresAtMs: kind.needsApproval ? now.wallMs + kind.limits.approvalTtlMs : null,
     queuedAtMs: null,
     startedAtMs: null,
     updatedAtMs: now.wallMs,
     failure: null,
-    result: null
+    result: null,
+    dismissed: null,
+    prunedAtMs: null
   }
 }
 
@@ -111,11 +161,13 @@ export const passThrough = (requested: TaskIn<"REQUESTED">, now: Now): { readonl
 
 /** An approved task in the queue. The approval's time to live ends with the first enqueue. */
 export const enqueued = (approved: TaskIn<"APPROVED">, now: Now): Task =>
-  move(approved, "QUEUED", "resume", {
-    queuedAtMs: approved.queuedAtMs ?? now.wallMs,
-    ...requeued({ ...approved, queuedAtMs: approved.queuedAtMs ?? now.wallMs }, now.wallMs),
-    updatedAtMs: now.wallMs
-  })
+  queuedFrom(approved, Math.max(now.wallMs, approved.availableAtMs), now)
+
+// What was asked for later counts its time from then on.
+const queuedFrom = (approved: TaskIn<"APPROVED">, dueMs: number, now: Now): Task => {
+  const queuedAtMs = approved.queuedAtMs ?? dueMs
+  return move(approved, "QUEUED", "resume", { queuedAtMs, ...requeued({ ...approved, queuedAtMs }, dueMs), updatedAtMs: now.wallMs })
+}
 
 export const approvalNeeded = (task: Task) => ({
   topic: "approval_needed" as const,
@@ -158,7 +210,7 @@ export const accept = (task: Task, command: Command): Decision<Answer> =>
 
 /** What time alone does to a task that waits for people or in the queue. Nothing, when it is not due. */
 export const expire = (task: Task, now: Now): Decision<boolean> => {
-  if (task.expiresAtMs === null || now.wallMs < task.expiresAtMs) return granted(false, {})
+  if (task.expiresAtMs === null || now.wallMs < task.expiresAtMs || isHeld(now.restored)) return granted(false, {})
   if (!isIn(task, "REQUESTED", "APPROVED", "QUEUED") || task.intents.length > 0) return granted(false, {})
   const expired = { ...move(task, "EXPIRED", "expire"), waits: [], expiresAtMs: null, updatedAtMs: now.wallMs }
   const event = entered(expired, task.state, "expire", "system:runtime", { code: expiryCode(task, now) })

@@ -16,13 +16,25 @@ export type TaskId = typeof TaskId.Type
 export const TaskClass = Schema.Literal("light", "heavy")
 export type TaskClass = typeof TaskClass.Type
 
-/** What was asked for; it never changes. */
+/** A key that at most one task of a kind and tenant has: until it first starts, or until it has ended. */
+export interface Unique {
+  readonly key: string
+  readonly scope: "queued" | "active"
+}
+
+/** What was asked for; it never changes, but for the payload of a task that is debounced before it starts. */
 export interface TaskSpec {
   readonly id: TaskId
   readonly kind: string
   readonly class: TaskClass
   readonly risk: string
   readonly tenant: string
+  readonly queue: string
+  /** The highest first. */
+  readonly priority: number
+  /** What it shares with tasks that it must not run beside. */
+  readonly concurrencyKey: string | null
+  readonly unique: Unique | null
   /** Canonical JSON. */
   readonly payload: string
   readonly payloadSha256: string
@@ -40,6 +52,16 @@ export interface TaskSpec {
   readonly parent: StepRef | null
   /** The first step that was not taken over. */
   readonly forkedFrom: StepRef | null
+  /** The schedule that asked for it. */
+  readonly schedule: TickRef | null
+}
+
+/** What a schedule asked for a run for: one of its ticks, or a command of an operator. */
+export interface TickRef {
+  readonly name: string
+  /** The nominal instant; of a manual run the one at which it was asked for. */
+  readonly atMs: number
+  readonly by: "tick" | "backfill" | "manual"
 }
 
 /** A request to end that waits for the step boundary. */
@@ -86,6 +108,13 @@ export interface Failure {
 /** A run that was compensated has this failure: its steps are undone, so it is forked, never recovered. */
 export const compensatedCode = "compensated"
 
+/** A person who looked at a task of the dead letter and decided that nothing is to be done about it. */
+export interface Dismissal {
+  readonly actor: string
+  readonly reason: string
+  readonly atMs: number
+}
+
 /** Where it stands; every change of it has an event. */
 export interface TaskProgress {
   readonly state: State
@@ -124,6 +153,10 @@ export interface TaskProgress {
   readonly failure: Failure | null
   /** Canonical JSON of the outcome of the last step. */
   readonly result: string | null
+  /** Set when it failed and was taken out of the dead letter. */
+  readonly dismissed: Dismissal | null
+  /** When its payload and its results were given up; what is left of it is for the record. */
+  readonly prunedAtMs: number | null
 }
 
 export interface Task extends TaskSpec, TaskProgress {}
@@ -137,6 +170,9 @@ export const isIn = <const S extends State>(task: Task, ...states: ReadonlyArray
 /** An open hold or an unknown outcome. Such a task counts as blocked and nowhere else. */
 export const isBlocked = (task: Task): boolean =>
   task.unknown !== null || (task.holds.length > 0 && !isTerminal[task.state])
+
+/** In the dead letter: it failed, and nobody has brought it back or dismissed it. */
+export const isDead = (task: Pick<Task, "state" | "dismissed">): boolean => task.state === "FAILED" && task.dismissed === null
 
 /** One try under one lease that did not succeed. */
 export interface Attempt {

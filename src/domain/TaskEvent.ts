@@ -35,12 +35,34 @@ export type EventType =
   | "child.ended"
   | "effect.adopted"
   | "write.fenced"
+  | "schedule.declared"
+  | "schedule.gone"
+  | "schedule.paused"
+  | "schedule.resumed"
+  | "schedule.waits"
+  | "schedule.skipped"
+  | "schedule.missed"
+  | "schedule.backfilled"
+  | "clock.stepped"
   | "epoch.started"
   | "epoch.ended"
+  | "task.debounced"
+  | "queue.paused"
+  | "queue.resumed"
   | "command.accepted"
   | "command.refused"
   | "idempotency.replayed"
   | "idempotency.conflict"
+  | "dead.dismissed"
+  | "bulk.requested"
+  | "bulk.skipped"
+  | "bulk.ended"
+  | "retention.requested"
+  | "retention.pruned"
+  | "retention.ended"
+  | "store.restored"
+  | "store.released"
+  | "loss.accepted"
 
 /** An event as a rule writes it; the engine adds its place in the chain. */
 export interface EventDraft {
@@ -73,9 +95,12 @@ export const chained = (draft: EventDraft, place: { readonly stream: string; rea
   const payloadSha256 = sha256(payload)
   const { actor, task, trace, type } = draft
   const { at, prev, seq, stream } = place
-  const hash = sha256(`${prev}\n${header({ actor, at, seq, stream, task, trace, type })}\n${payloadSha256}`)
+  const hash = hashOf({ actor, at, prev, payloadSha256, seq, stream, task, trace, type })
   return { v: eventVersion, stream, seq, at, type, task, trace, actor, payload, payloadSha256, prev, hash }
 }
+
+/** The hash of an event: over the hash before it, its header and the digest of its payload, so that pruning a payload changes nothing. */
+export const hashOf = ({ payloadSha256, prev, ...event }: Omit<TaskEvent, "v" | "payload" | "hash">): string => sha256(`${prev}\n${header(event)}\n${payloadSha256}`)
 
 // Canonical JSON of the header, its members written in sorted order. Of these only the actor could need escapes; ids, trace,
 // stream and type are drawn from alphabets that do not.

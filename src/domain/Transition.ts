@@ -7,7 +7,7 @@ import type { TaskIn, TaskProgress } from "./Task.ts"
 import type { TaskState } from "./TaskState.ts"
 
 /** How a task comes into being; its first state is REQUESTED. */
-export const origin = { state: "REQUESTED", by: ["submit", "fork", "child"] } as const
+export const origin = { state: "REQUESTED", by: ["submit", "fork", "child", "schedule"] } as const
 export type Origin = (typeof origin.by)[number]
 
 export const transitions = {

@@ -5,11 +5,16 @@
  * decision in one transaction, or nothing of it. Every implementation passes `test/engine/conformance.ts`.
  */
 import { Context, type Effect, type Either, type Queue, Schema, type Scope } from "effect"
+import type { Bulk, BulkCounts, BulkItem, FoundBulk, Matching } from "../domain/Bulk.ts"
 import type { Counter, Tally } from "../domain/Census.ts"
+import type { ClaimPolicy } from "../domain/Claiming.ts"
 import type { Decision, StoredAnswer } from "../domain/Decision.ts"
 import type { Epoch } from "../domain/Lease.ts"
 import type { Now } from "../domain/Now.ts"
+import type { QueueState } from "../domain/Queue.ts"
 import type { Refusal } from "../domain/Refusal.ts"
+import type { FinalState, PrunedCounts } from "../domain/Retention.ts"
+import type { Schedule, TickRange, TickRow } from "../domain/Schedule.ts"
 import type { Step } from "../domain/Step.ts"
 import type { Attempt, Task, TaskId } from "../domain/Task.ts"
 import type { TaskState } from "../domain/TaskState.ts"
@@ -41,6 +46,20 @@ const sentences = {
 
 /** Ends the process at once, without finalizers: what was acknowledged must not depend on a file in doubt. */
 export class Fatal extends Context.Tag("opsgate/engine/Fatal")<Fatal, { readonly die: (sentence: string) => void }>() {}
+
+/** What keeps the store from taking changes. */
+export interface StorageTrouble {
+  readonly why: "busy" | "full" | "read_only" | "damaged" | "io"
+  /** Wall clock, Unix ms, of the first change that could not be stored. */
+  readonly sinceMs: number
+  /** Changes that could not be stored since. */
+  readonly failures: number
+}
+
+/** Whether changes can be stored: the last word of the writer. Over as soon as one is stored, but for a damaged file, which ends with its process. */
+export class Storage extends Context.Reference<Storage>()("opsgate/engine/Storage", {
+  defaultValue: (): { readonly file: string; readonly trouble: () => StorageTrouble | null } => ({ file: "", trouble: () => null })
+}) {}
 
 /** The two clocks, read at the instant of a decision. */
 export class Instants extends Context.Tag("opsgate/engine/Instants")<Instants, {
@@ -81,6 +100,31 @@ export interface Found {
   /** Those of the one task whose steps were asked for, by number. */
   readonly steps: ReadonlyArray<Step>
   readonly stored: StoredAnswer | undefined
+  /** The task that has the unique name that was asked for. */
+  readonly holder?: Task | undefined
+  /** What an operator said last about the queue that was asked for. */
+  readonly queue?: QueueState | undefined
+  /** The bulk command that was asked for, if there is one. */
+  readonly bulk?: FoundBulk | undefined
+  /** Of the one schedule that was asked for. */
+  readonly schedule?: FoundSchedule
+}
+
+/** The most runs of a schedule that a rule is given. */
+export const openMax = 100
+
+export interface FoundSchedule {
+  readonly schedule: Schedule | undefined
+  /** Its runs that have not ended, oldest first, at most `openMax`. */
+  readonly open: ReadonlyArray<Task>
+  /** Its ticks in the range that was asked for; without one, those behind its cursor. */
+  readonly ticks: ReadonlyArray<TickRow>
+}
+
+export interface WantedSchedule {
+  readonly name: string
+  /** Nominal instants, both included. */
+  readonly range?: { readonly fromMs: number; readonly toMs: number }
 }
 
 export interface Change<A> {
@@ -88,16 +132,45 @@ export interface Change<A> {
   /** More tasks, which the first ones name. */
   readonly related?: (tasks: ReadonlyArray<Task | undefined>) => ReadonlyArray<TaskId>
   readonly stepsOf?: TaskId
+  /** A unique name (`Placement.ts`) whose task is loaded. At most one task has it: a decision that stores a second one is not stored. */
+  readonly unique?: (tasks: ReadonlyArray<Task | undefined>) => string | null
+  /** The queue whose state is loaded. */
+  readonly queue?: string
+  readonly schedule?: WantedSchedule
   /** Idempotency key to look up. */
   readonly key: string | null
+  /** A bulk command to load: with the item of this number, or, without a number, with its counts. */
+  readonly bulk?: { readonly id: string; readonly number?: number }
   /** Pure: it may be run again when its transaction could not be committed. */
   readonly rule: (found: Found, now: Now) => Decision<A>
 }
 
+export interface SchedulesDue {
+  readonly due: ReadonlyArray<string>
+  readonly waiting: ReadonlyArray<string>
+  readonly nextMs: number | null
+}
+
 export interface ClaimRequest<A> {
   readonly limit: number
-  /** Applied to each queued task that is due, oldest first. */
+  /** Applied to each queued task that is due and may run, in the order of `Claiming.ts`. */
   readonly rule: (task: Task, now: Now) => Decision<A>
+  /** Default: no limits, all kinds. */
+  readonly policy?: ClaimPolicy
+}
+
+/** A queue as it stands. What was limited by configuration is not known here. */
+export interface QueueView {
+  readonly queue: string
+  /** Queued tasks; those that wait for a later instant included. */
+  readonly depth: number
+  /** Queued tasks that are due. */
+  readonly due: number
+  /** Live leases. */
+  readonly running: number
+  /** Since when the first of those that are due is. */
+  readonly oldestDueMs: number | null
+  readonly state: QueueState | null
 }
 
 export interface TaskFilter {
@@ -110,7 +183,68 @@ export interface TaskFilter {
   readonly parent?: TaskId
   /** Only forks of this one. */
   readonly forkedFrom?: TaskId
+  /** Only tasks of the dead letter; those that have been in it longest come last. */
+  readonly dead?: { readonly kind: string | null; readonly code: string | null }
+  /** Only tasks whose ids come before this one's: the next page of a list. */
+  readonly before?: TaskId
   readonly limit: number
+}
+
+/** The events that ask the process for work, told to `watchRequests` after their commit. */
+export const isRequest = ({ type }: EventDraft): boolean => type === "bulk.requested" || type === "retention.requested"
+
+/** A page of the tasks that fit a filter, by id. */
+export interface MatchedPage {
+  readonly ids: ReadonlyArray<TaskId>
+  /** Where the next page begins; null behind the last one. */
+  readonly next: string | null
+}
+
+/** Where a look in order of instants goes on. */
+export interface Cursor {
+  readonly atMs: number
+  readonly id: string
+}
+
+export interface PruneRequest {
+  /** Finished tasks in this state that have awaited it since `throughMs` or longer. */
+  readonly state: FinalState
+  readonly throughMs: number
+  readonly after: Cursor | null
+  readonly limit: number
+  /** Pure: what is left of the task, or null to leave it as it is. */
+  readonly rule: (task: Task, parent: Task | undefined, nowMs: number) => Task | null
+  /** The event of what was given up; not asked for when that is nothing. */
+  readonly event: (counts: PrunedCounts) => EventDraft
+}
+
+export interface PruneKeysRequest {
+  /** Keys whose first use was at this instant or before. */
+  readonly throughMs: number
+  readonly after: Cursor | null
+  readonly limit: number
+  /** Pure: whether the key of this task, if it names one, may go. */
+  readonly rule: (task: Task | undefined) => boolean
+  readonly event: (counts: PrunedCounts) => EventDraft
+}
+
+export interface PruneResult {
+  readonly counts: PrunedCounts
+  /** Null when nothing is left to look at. */
+  readonly next: Cursor | null
+  /** How long the work took, by the machine's monotonic clock, without waiting for its turn or for the commit. */
+  readonly tookMs: number
+}
+
+/** The files of a store. */
+export interface FileSizes {
+  readonly fileBytes: number
+  /** Free pages within the file. */
+  readonly freeBytes: number
+  readonly walBytes: number
+  readonly pageBytes: number
+  /** Whether free pages can be returned in small steps; a file made by an older version needs `opsgate prune --rebuild` once. */
+  readonly shrinks: boolean
 }
 
 export interface Summary {
@@ -123,6 +257,8 @@ export interface Summary {
   readonly sinceMs: number
   /** The last epoch, if there was one. */
   readonly epoch: Epoch | null
+  /** Since when a restored file waits for its release; null: it does not. */
+  readonly heldSinceMs: number | null
 }
 
 /** The part of an engine that only reads: it works while another process writes. */
@@ -135,8 +271,26 @@ export class EngineReader extends Context.Tag("opsgate/engine/EngineReader")<Eng
   readonly attempts: (id: TaskId) => Effect.Effect<ReadonlyArray<Attempt>, EngineUnavailable>
   /** Events with `seq` above `after`, oldest first. */
   readonly events: (after: number, limit: number) => Effect.Effect<ReadonlyArray<TaskEvent>, EngineUnavailable>
+  /** By name. */
+  readonly schedules: Effect.Effect<ReadonlyArray<Schedule>, EngineUnavailable>
+  /** The latest by nominal instant, newest first. */
+  readonly ticks: (schedule: string, limit: number) => Effect.Effect<ReadonlyArray<TickRow>, EngineUnavailable>
+  readonly tickRanges: (schedule: string, limit: number) => Effect.Effect<ReadonlyArray<TickRange>, EngineUnavailable>
   /** Counts now, and tallies since the whole minute at or before `sinceMs`, from one read transaction. */
   readonly summary: (sinceMs: number) => Effect.Effect<Summary, EngineUnavailable>
+  /** Every queue that ever had a task or was paused, by name. Reads the index of all queued tasks. */
+  readonly queues: (nowMs: number) => Effect.Effect<ReadonlyArray<QueueView>, EngineUnavailable>
+  /** Tasks with ids behind `after` that fit; looks at up to `limit` tasks, so a page may be empty and not the last. */
+  readonly matching: (matching: Matching, after: string, limit: number) => Effect.Effect<MatchedPage, EngineUnavailable>
+  /** Newest first; with `running` only those that are. */
+  readonly bulks: (filter: { readonly running: boolean; readonly limit: number }) => Effect.Effect<ReadonlyArray<Bulk>, EngineUnavailable>
+  readonly bulk: (id: string) => Effect.Effect<{ readonly bulk: Bulk; readonly counts: BulkCounts } | undefined, EngineUnavailable>
+  /** Items behind the number `after`, in order; with `pending` only those that wait. */
+  readonly bulkItems: (id: string, filter: { readonly after: number; readonly pending: boolean; readonly limit: number }) => Effect.Effect<ReadonlyArray<BulkItem>, EngineUnavailable>
+  /** How many tasks, and idempotency keys, are as old as that, whatever still needs them. */
+  readonly prunable: (state: FinalState, throughMs: number) => Effect.Effect<number, EngineUnavailable>
+  /** Null for an engine without files. */
+  readonly storage: Effect.Effect<FileSizes | null, EngineUnavailable>
 }>() {}
 
 export class Engine extends Context.Tag("opsgate/engine/Engine")<Engine, {
@@ -152,7 +306,7 @@ export class Engine extends Context.Tag("opsgate/engine/Engine")<Engine, {
    */
   readonly commitAll: <A>(changes: ReadonlyArray<Change<A>>) => Effect.Effect<ReadonlyArray<Either.Either<A, Refusal | EngineUnavailable>>>
 
-  /** Applies a rule to up to `limit` queued tasks that are due, oldest first, in one transaction. */
+  /** Applies a rule to up to `limit` queued tasks that are due and that the policy lets run, in one transaction. */
   readonly claim: <A>(request: ClaimRequest<A>) => Effect.Effect<ReadonlyArray<A>, EngineUnavailable>
 
   /** Starts the next epoch, with its event. From here on every lease of an earlier one is void. */
@@ -167,9 +321,39 @@ export class Engine extends Context.Tag("opsgate/engine/Engine")<Engine, {
   /** Ids of tasks that time alone changes at or before `nowMs`. */
   readonly due: (nowMs: number, limit: number) => Effect.Effect<ReadonlyArray<TaskId>, EngineUnavailable>
 
-  /** The next instants at which a queued task may be claimed, and at which time alone changes a task. */
+  /**
+   * The next instant at which a claim under this policy may find something as things stand: paused, full and rate limited queues and
+   * full keys are taken into account. Null: not before a run ends, a task is queued, or a queue is resumed.
+   */
+  readonly nextClaim: (policy: ClaimPolicy) => Effect.Effect<number | null, EngineUnavailable>
+
+  /** The next instants at which a queued task is due, and at which time alone changes a task. */
   readonly nextDue: Effect.Effect<{ readonly claimMs: number | null; readonly expiryMs: number | null }, EngineUnavailable>
 
-  /** Tasks as they are after each commit. A reader that falls behind loses the oldest batches, never blocks a commit. */
+  /** Gives up what is old of finished tasks, oldest first, with its event, in one transaction. */
+  readonly prune: (request: PruneRequest) => Effect.Effect<PruneResult, EngineUnavailable>
+
+  /** Forgets idempotency keys, oldest first, with its event, in one transaction. */
+  readonly pruneKeys: (request: PruneKeysRequest) => Effect.Effect<PruneResult, EngineUnavailable>
+
+  /** Returns up to so many free pages to the disk; answers how many are left that could be, and how long it took. */
+  readonly shrink: (pages: number) => Effect.Effect<{ readonly left: number; readonly tookMs: number }, EngineUnavailable>
+
+  /** Takes the write-ahead log into the file and empties it; false when a reader is in the way. */
+  readonly checkpoint: Effect.Effect<boolean, EngineUnavailable>
+
+  /** Events after their commit that ask this process for work: `bulk.requested`, `retention.requested`. */
+  readonly watchRequests: Effect.Effect<Queue.Dequeue<EventDraft>, never, Scope.Scope>
+
+  /** The schedules with a tick that is due, those with a tick that waits for the end of a run, and the next instant at which one is due. */
+  readonly schedulesDue: (nowMs: number, limit: number) => Effect.Effect<SchedulesDue, EngineUnavailable>
+
+  /** One token whenever schedules have changed; tokens that nobody takes become one. */
+  readonly watchSchedules: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+
+  /**
+   * Tasks as they are after each commit; an empty batch after a queue was paused or resumed, or a restored file was released: look
+   * again. A reader that falls behind loses the oldest batches, never blocks a commit.
+   */
   readonly watch: Effect.Effect<Queue.Dequeue<ReadonlyArray<Task>>, never, Scope.Scope>
 }>() {}

@@ -2,17 +2,23 @@
 import { existsSync, realpathSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { Context, Effect, Either, Exit, Layer, PubSub } from "effect"
+import type { ClaimPolicy } from "../domain/Claiming.ts"
+import type { EventDraft } from "../domain/TaskEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
 import { type Epoch, isRenewable } from "../domain/Lease.ts"
 import type { Refusal } from "../domain/Refusal.ts"
 import type { Step } from "../domain/Step.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
-import { type Change, type ClaimRequest, Engine, EngineReader, type EngineUnavailable, Fatal, Flush, Instants } from "./Engine.ts"
+import { type Change, type ClaimRequest, Engine, EngineReader, type EngineUnavailable, Fatal, Flush, Instants, isRequest, Storage } from "./Engine.ts"
 import * as Checkpoints from "./sqlite/Checkpoints.ts"
 import * as Database from "./sqlite/Database.ts"
+import * as Health from "./sqlite/Health.ts"
 import * as InstanceLock from "./sqlite/InstanceLock.ts"
+import * as Retention from "./sqlite/Retention.ts"
 import * as Store from "./sqlite/Store.ts"
 import { orUnavailable } from "./sqlite/SqliteError.ts"
+import * as OpenFile from "./sqlite/OpenFile.ts"
+import * as Watermark from "./sqlite/Watermark.ts"
 import * as Writer from "./sqlite/Writer.ts"
 import * as SqliteReader from "./SqliteReader.ts"
 
@@ -20,6 +26,8 @@ export interface Options {
   readonly file: string
   /** Names the event stream of a file that is made now; drawn by chance. */
   readonly streamId: string
+  /** Opens a file that is behind its watermark too, for whoever accepts the loss; the watermark stays as it is. */
+  readonly behind?: boolean
 }
 
 /** Runs a job in the writer's next transaction. An interrupted caller does not stop the job. */
@@ -57,6 +65,7 @@ const settledBy = <A>(apply: () => A): Either.Either<A, unknown> => {
 
 const nobody: ReadonlyArray<Task> = []
 const noSteps: ReadonlyArray<Step> = []
+const anything: ClaimPolicy = {}
 
 class RuleDefect extends Error {}
 
@@ -69,19 +78,32 @@ const pure = <A>(rule: () => A): A => {
 }
 
 /** Applies a change within the open transaction. */
-const applier = (store: Store.Store) => <A>({ key, related, rule, stepsOf, tasks }: Change<A>): Decision<A> => {
+const applier = (store: Store.Store) => <A>({ bulk, key, queue, related, rule, schedule, stepsOf, tasks, unique }: Change<A>): Decision<A> => {
   const now = store.now()
   const loaded = tasks.map(store.load)
   const others = related === undefined ? nobody : pure(() => related(loaded)).map(store.load)
   const stored = key === null ? undefined : store.answer(key)
   const steps = stepsOf === undefined ? noSteps : store.steps(stepsOf)
-  const decision = pure(() => rule({ tasks: loaded, related: others, steps, stored }, now))
-  store.apply(decision, others.length === 0 ? loaded : [...loaded, ...others], now.wallMs)
+  const name = unique === undefined ? null : pure(() => unique(loaded))
+  const holder = name === null ? undefined : store.holder(name)
+  const found = {
+    tasks: loaded,
+    related: others,
+    steps,
+    stored,
+    holder,
+    queue: queue === undefined ? undefined : store.queue(queue),
+    bulk: bulk === undefined ? undefined : store.bulk(bulk.id, bulk.number),
+    ...(schedule === undefined ? {} : { schedule: store.foundSchedule(schedule) })
+  }
+  const decision = pure(() => rule(found, now))
+  const runs = found.schedule?.open ?? nobody
+  store.apply(decision, others.length === 0 && holder === undefined && runs.length === 0 ? loaded : [...loaded, ...others, holder, ...runs], now.wallMs)
   return decision
 }
 
 // Jobs of their own, which the writer batches and bounds as it does those of many callers.
-const manyCommitter = (writer: Writer.Writer, applied: ReturnType<typeof applier>, announce: (tasks: ReadonlyArray<Task>) => void): Engine["Type"]["commitAll"] => <A>(all: ReadonlyArray<Change<A>>) =>
+const manyCommitter = (writer: Writer.Writer, applied: ReturnType<typeof applier>, announce: Announce): Engine["Type"]["commitAll"] => <A>(all: ReadonlyArray<Change<A>>) =>
   Effect.async<ReadonlyArray<Either.Either<A, Refusal | EngineUnavailable>>>((resume) => {
     const answers: Array<Either.Either<A, Refusal | EngineUnavailable>> = []
     let defect: Effect.Effect<never> | null = null
@@ -99,7 +121,7 @@ const manyCommitter = (writer: Writer.Writer, applied: ReturnType<typeof applier
             if (Either.isLeft(decision)) defect = Effect.die(decision.left)
             else {
               answers[index] = decision.right.answer
-              announce(decision.right.tasks)
+              announce(decision.right)
             }
             answered()
           }
@@ -112,48 +134,78 @@ const manyCommitter = (writer: Writer.Writer, applied: ReturnType<typeof applier
     )
   })
 
-const makeEngine = (store: Store.Store, writer: Writer.Writer, changes: PubSub.PubSub<ReadonlyArray<Task>>): Engine["Type"] => {
+interface Channels {
+  readonly changes: PubSub.PubSub<ReadonlyArray<Task>>
+  readonly requests: PubSub.PubSub<EventDraft>
+  readonly scheduled: PubSub.PubSub<void>
+}
+
+type Announced = Pick<Decision<unknown>, "tasks" | "events" | "queues" | "restored" | "schedules">
+type Announce = (stored: Announced) => void
+
+const nothing: Announced = { tasks: [], events: [], queues: [], restored: null, schedules: [] }
+
+/** Says what was committed. The changes of one transaction are told together, after everybody in it was answered. */
+const announcer = ({ changes, requests, scheduled }: Channels): Announce => {
+  let told: Array<Task> | null = null
+  return ({ events, queues, restored, schedules, tasks }) => {
+    for (const event of events) if (isRequest(event)) requests.unsafeOffer(event)
+    if (schedules.length > 0 || restored !== null) scheduled.unsafeOffer(undefined)
+    if (tasks.length === 0 && queues.length === 0 && restored === null) return
+    if (told === null) {
+      const now: Array<Task> = []
+      told = now
+      queueMicrotask(() => {
+        told = null
+        changes.unsafeOffer(now)
+      })
+    }
+    told.push(...tasks)
+  }
+}
+
+/** Giving up what is old, and the space that it took. */
+const upkeepOf = (retention: Retention.Retention, job: ReturnType<typeof jobRunner>) => {
+  const done = () => undefined
+  return {
+    prune: (request) => job(() => Either.right(retention.prune(request)), done),
+    pruneKeys: (request) => job(() => Either.right(retention.pruneKeys(request)), done),
+    shrink: (pages) => job(() => Either.right(retention.shrink(pages)), done),
+    // The writer's transactions begin and end within one turn, so none is open here.
+    checkpoint: orUnavailable("empty the write-ahead log", retention.checkpoint)
+  } satisfies Pick<Engine["Type"], "prune" | "pruneKeys" | "shrink" | "checkpoint">
+}
+
+const makeEngine = (store: Store.Store, writer: Writer.Writer, retention: Retention.Retention, channels: Channels, onBeat: () => void): Engine["Type"] => {
   const job = jobRunner(writer)
 
   const applied = applier(store)
+  const announce = announcer(channels)
 
   const commit = <A>(change: Change<A>) => {
-    let changed: ReadonlyArray<Task> = []
+    let stored: Announced = nothing
     return job(() => {
       const decision = applied(change)
-      changed = decision.tasks
+      stored = decision
       return decision.answer
-    }, () => announce(changed))
+    }, () => announce(stored))
   }
 
-  const claim = <A>({ limit, rule }: ClaimRequest<A>) => {
+  const claim = <A>({ limit, policy = anything, rule }: ClaimRequest<A>) => {
     let changed: ReadonlyArray<Task> = []
     return job(() => {
       const now = store.now()
       const answers: Array<A> = []
       const all: Array<Task> = []
-      for (const task of store.claimable(now.wallMs, limit)) {
+      store.claim(limit, policy, now, (task) => {
         const decision = pure(() => rule(task, now))
-        store.apply(decision, [task], now.wallMs)
         all.push(...decision.tasks)
         if (Either.isRight(decision.answer)) answers.push(decision.answer.right)
-      }
+        return decision
+      })
       changed = all
       return Either.right(answers)
-    }, () => announce(changed))
-  }
-
-  // The changes of one transaction are told together, after everybody in it was answered.
-  let told: Array<Task> = []
-  const announce = (tasks: ReadonlyArray<Task>) => {
-    if (tasks.length === 0) return
-    if (told.length === 0) {
-      queueMicrotask(() => {
-        changes.unsafeOffer(told)
-        told = []
-      })
-    }
-    told.push(...tasks)
+    }, () => announce({ tasks: changed, events: [], queues: [], restored: null, schedules: [] }))
   }
 
   return {
@@ -169,27 +221,41 @@ const makeEngine = (store: Store.Store, writer: Writer.Writer, changes: PubSub.P
         return Either.right(next)
       }, () => undefined),
     renew: (epoch, leaseMs) =>
-      job(() => {
+      Effect.zipRight(Effect.sync(onBeat), job(() => {
         const now = store.now()
         if (!isRenewable(epoch, now)) return Either.right(false)
         store.updateEpoch({ epoch, leaseUntilMonoMs: now.monoMs + leaseMs, leaseUntilMs: now.wallMs + leaseMs })
         return Either.right(true)
-      }, () => undefined),
+      }, () => undefined)),
     due: (nowMs, limit) => orUnavailable("read", () => store.dueIds(nowMs, limit).map((id) => TaskId.make(id))),
     stepsOf: (id) => orUnavailable("read", () => store.steps(id)),
+    nextClaim: (policy) => orUnavailable("read", () => store.nextClaim(policy)),
     nextDue: orUnavailable("read", store.nextDue),
-    watch: PubSub.subscribe(changes)
+    schedulesDue: (nowMs, limit) => orUnavailable("read", () => store.schedulesDue(nowMs, limit)),
+    ...upkeepOf(retention, job),
+    watchRequests: PubSub.subscribe(channels.requests),
+    watch: PubSub.subscribe(channels.changes),
+    watchSchedules: PubSub.subscribe(channels.scheduled)
   }
 }
+
+const agree = (file: string) =>
+  Effect.flatMap(Watermark.examine(file), (found) => {
+    if (found._tag === "Behind") return found.lost
+    return found._tag === "Foreign"
+      ? Effect.logWarning("the watermark beside the database is another file's, and was not compared", { file, stream: found.stream })
+      : Effect.void
+  })
 
 // The lock belongs to the file, whatever name it is opened by.
 const canonicalPath = (file: string): string => (existsSync(file) ? realpathSync(file) : join(realpathSync(dirname(file)), basename(file)))
 
 /**
  * Opens the file for writing and takes the instance lock. Fails with `InstanceLocked` when another process writes it, with
- * `DatabaseRefused` when the file is not ours to open (it is left untouched), with `EngineUnavailable` otherwise.
+ * `DatabaseRefused` when the file is not ours to open and with `EventsLost` when it is behind its watermark (either way it is left
+ * untouched), with `EngineUnavailable` otherwise.
  */
-export const layer = ({ file: named, streamId }: Options) =>
+export const layer = ({ behind = false, file: named, streamId }: Options) =>
   Layer.scopedContext(
     Effect.gen(function*() {
       const file = yield* orUnavailable("find the database", () => canonicalPath(named))
@@ -198,22 +264,48 @@ export const layer = ({ file: named, streamId }: Options) =>
       const fatal = yield* Fatal
       yield* Database.readVersion(file)
       yield* InstanceLock.acquire(file)
+      if (!behind) yield* agree(file)
       const db = yield* Database.open(file, { id: streamId, atMs: instants.wallMs() })
-      const store = yield* orUnavailable("read the database", () => Store.make(db, instants))
+      const marker = yield* Effect.acquireRelease(Effect.sync(() => (behind ? Watermark.silent : Watermark.open(file))), (marker) => Effect.sync(() => marker.close()))
+      const store = yield* orUnavailable("read the database", () => Store.make(db, instants, marker))
+      const health = Health.make(instants.wallMs)
       const inDoubt = () => fatal.die("the disk failed to sync a commit; nobody knows whether it is stored. Start again: the file decides.")
       const writer = yield* Effect.acquireRelease(
         orUnavailable("prepare the database", () => {
           const committed = Checkpoints.make(db, flush)
           const accept = () => {
-            store.accept()
             committed()
+            return store.accept()
           }
-          return Writer.make(db, { reset: store.reset, seal: store.seal, accept }, flush, inDoubt)
+          return Writer.make(db, { reset: store.reset, seal: store.seal, accept }, flush, health, inDoubt)
         }),
         (writer) => Effect.sync(() => writer.close())
       )
-      const changes = yield* PubSub.sliding<ReadonlyArray<Task>>(1024)
+      const retention = yield* orUnavailable("prepare the database", () => Retention.make(db, store))
+      const channels = { changes: yield* PubSub.sliding<ReadonlyArray<Task>>(1024), requests: yield* PubSub.sliding<EventDraft>(64), scheduled: yield* PubSub.sliding<void>(1) }
       const reader = yield* SqliteReader.make(file)
-      return Context.make(Engine, makeEngine(store, writer, changes)).pipe(Context.add(EngineReader, reader))
+      const opened = yield* orUnavailable("find the database", () => OpenFile.make(db, file))
+      const onBeat = () => {
+        const lost = opened.lost(instants.wallMs())
+        if (lost !== null) fatal.die(lost)
+        marker.sync()
+      }
+      return Context.make(Engine, makeEngine(store, writer, retention, channels, onBeat)).pipe(Context.add(EngineReader, reader), Context.add(Storage, { file, trouble: health.trouble }))
     })
   )
+
+/**
+ * Writes a file anew, without its free pages, so that it can shrink in small steps from then on. Needs as much free disk again as the
+ * file has, and takes as long as copying it. Fails as `layer` does; the file is then as it was.
+ */
+export const rebuild = (named: string, atMs: number) =>
+  Effect.gen(function*() {
+    const file = yield* orUnavailable("find the database", () => canonicalPath(named))
+    yield* InstanceLock.acquire(file)
+    const db = yield* Database.open(file, { id: "", atMs })
+    yield* orUnavailable("write the database anew", () => {
+      db.pragma("auto_vacuum = INCREMENTAL")
+      db.exec("VACUUM")
+      db.pragma("wal_checkpoint(TRUNCATE)")
+    })
+  }).pipe(Effect.scoped)

@@ -10,7 +10,7 @@ import type { Task } from "../domain/Task.ts"
 import { Chance, Engine, EngineReader } from "../engine/Engine.ts"
 import { Handlers } from "./Handler.ts"
 import { Runs } from "./Runs.ts"
-import { patience, patiently } from "./Patience.ts"
+import { patience, patientlyUntilStopped } from "./Patience.ts"
 import { settleRun } from "./Worker.ts"
 
 /** How many lost runs are looked after at once. */
@@ -31,7 +31,7 @@ const takeBack = (task: Task, worker: string, watch: (task: Task, held: Held) =>
     const engine = yield* Engine
     const finding = yield* findingFor(task)
     const jitter = (yield* Chance).next()
-    const { adopted, task: after } = yield* engine.commit(onTask(task.id, (current, now) => reclaim(current, finding, worker, now, jitter))).pipe(patiently)
+    const { adopted, task: after } = yield* engine.commit(onTask(task.id, (current, now) => reclaim(current, finding, worker, now, jitter))).pipe(patientlyUntilStopped)
     if (adopted !== null) watch(after, adopted)
     yield* Effect.logDebug("a lost run was taken back", { task: task.id, finding: finding._tag, state: after.state })
   }).pipe(

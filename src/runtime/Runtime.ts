@@ -7,11 +7,17 @@ import { Cause, Deferred, Duration, Effect, Fiber, Queue, Ref, Schedule, Stream 
 import { granted } from "../domain/Decision.ts"
 import { handBack } from "../domain/Dispatch.ts"
 import { onTask } from "../domain/OnTask.ts"
+import { heavySlots, limitFacts, type QueueLimits } from "../domain/Queue.ts"
 import { expire } from "../domain/Request.ts"
 import type { EventDraft } from "../domain/TaskEvent.ts"
-import { Engine, Instants } from "../engine/Engine.ts"
+import { type Retention, retentionByDefault } from "../domain/Retention.ts"
+import { Engine, EngineReader, Instants } from "../engine/Engine.ts"
+import * as Bulks from "./Bulks.ts"
+import { Handlers } from "./Handler.ts"
 import { patience } from "./Patience.ts"
+import * as Pruning from "./Pruning.ts"
 import * as Rescuer from "./Rescuer.ts"
+import * as Scheduler from "./Scheduler.ts"
 import { Runs } from "./Runs.ts"
 import * as Worker from "./Worker.ts"
 
@@ -19,15 +25,19 @@ export interface RuntimeOptions {
   readonly slots: number
   readonly leaseMs: number
   readonly stopGraceMs: number
+  /** The limits of the queues, by name. */
+  readonly queues?: ReadonlyMap<string, QueueLimits>
   /** Names this process in leases. */
   readonly name: string
   readonly pid: number
+  /** How long finished tasks are kept whole; the default if absent. */
+  readonly retention?: Retention
 }
 
 /** Heartbeats in the time of one lease. */
 const beats = 4
-/** The longest an idle loop sleeps. */
-const idle = Duration.minutes(10)
+/** The longest an idle loop sleeps: the wall clock may be set meanwhile. */
+const idle = Duration.minutes(1)
 /** Tasks that expire in one go. */
 const expiryBatch = 256
 
@@ -53,7 +63,7 @@ const expiring = Effect.gen(function*() {
     const { expiryMs } = yield* engine.nextDue
     const plannedMs = Math.min(expiryMs ?? Infinity, instants.wallMs() + Duration.toMillis(idle))
     const earlier = Queue.take(changes).pipe(
-      Effect.repeat({ until: (tasks) => tasks.some(({ expiresAtMs }) => expiresAtMs !== null && expiresAtMs < plannedMs) })
+      Effect.repeat({ until: (tasks) => tasks.length === 0 || tasks.some(({ expiresAtMs }) => expiresAtMs !== null && expiresAtMs < plannedMs) })
     )
     yield* Effect.race(earlier, Effect.sleep(Duration.millis(Math.max(1, plannedMs - instants.wallMs()))))
   })
@@ -69,17 +79,25 @@ const listening = Effect.gen(function*() {
     Stream.runForEach((tasks) =>
       Effect.gen(function*() {
         for (const task of tasks) if (task.cancel !== null && task.state === "RUNNING") runs.ask(task, task.cancel)
-        if (tasks.some((task) => task.state === "QUEUED")) yield* Queue.offer(runs.wake, undefined)
+        // A key is free again when its run has ended, also one whose outcome was unknown; an empty word is about a queue.
+        if (tasks.length === 0 || tasks.some((task) => task.state === "QUEUED" || (task.concurrencyKey !== null && task.state !== "RUNNING"))) yield* Queue.offer(runs.wake, undefined)
       })
     )
   )
 }).pipe(Effect.scoped)
 
+// The limits under which this epoch claims: they are read once, when the process starts.
+const limitsOf = ({ queues = new Map(), slots }: RuntimeOptions) => ({
+  slots,
+  heavy_slots: Math.min(slots, heavySlots(slots)),
+  queues: Object.fromEntries([...queues].map(([name, limits]) => [name, limitFacts(limits)]))
+})
+
 const openEpoch = (options: RuntimeOptions, current: Ref.Ref<number>, why: Why) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const { epoch } = yield* engine.openEpoch(options.leaseMs, (now) =>
-      epochEvent("epoch.started", { epoch: now.epoch, why, pid: options.pid, mono_ms: now.monoMs })).pipe(
+      epochEvent("epoch.started", { epoch: now.epoch, why, pid: options.pid, mono_ms: now.monoMs, ...limitsOf(options) })).pipe(
         Effect.retry({ schedule: patience })
       )
     yield* Ref.set(current, epoch)
@@ -122,23 +140,39 @@ const winding = (options: RuntimeOptions, current: Ref.Ref<number>) =>
     yield* engine.commit({ tasks: [], key: null, rule: () => granted(null, { events: [epochEvent("epoch.ended", { epoch })] }) })
   }).pipe(Effect.catchAll((error) => Effect.logWarning("the epoch was not closed", { reason: error.message })))
 
+// Whoever waits for work after a restore learns from the log why none begins.
+const saysWhenHeld = Effect.gen(function*() {
+  const { wallMs } = yield* Instants
+  const { heldSinceMs } = yield* Effect.flatMap(EngineReader, (reader) => reader.summary(wallMs()))
+  if (heldSinceMs !== null) yield* Effect.logWarning("the file was restored from a backup: nothing begins until opsgate release --reason", { since_ms: heldSinceMs })
+}).pipe(Effect.catchAll((error) => Effect.logDebug("whether the file is held is not known", { reason: error.message })))
+
 /** Runs until `stop` is completed, then winds down. Completes `ready` when it claims work. */
 export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>, ready?: Deferred.Deferred<void>) =>
   Effect.gen(function*() {
     const runs = yield* Runs
     const current = yield* Ref.make(0)
     const takeBackAll = yield* Rescuer.make(options.name)
-    const epoch = yield* openEpoch(options, current, "boot")
+    // A disk that takes no change holds up the start, and not the stop.
+    const untilStop = Effect.as(Deferred.await(stop), null)
+    const epoch = yield* Effect.raceFirst(openEpoch(options, current, "boot"), untilStop)
+    if (epoch === null) return
     const heartbeat = yield* Effect.fork(supervised("heartbeat", beating(options, current, takeBackAll)))
     const listener = yield* Effect.fork(supervised("listener", listening))
-    yield* takeBackAll(epoch)
+    yield* Effect.raceFirst(takeBackAll(epoch), untilStop)
     const expirer = yield* Effect.fork(supervised("expirer", expiring))
-    const worker = yield* Effect.fork(supervised("worker", Worker.loop({ slots: options.slots, name: options.name, epoch: current })))
+    const worker = yield* Effect.fork(supervised("worker", Worker.loop({ slots: options.slots, name: options.name, queues: options.queues ?? new Map(), epoch: current })))
+    const handlers = yield* Handlers
+    const bulks = yield* Effect.fork(supervised("bulk commands", Bulks.loop((kind) => handlers.get(kind)?.version)))
+    const pruner = yield* Effect.fork(supervised("pruner", Pruning.loop(options.retention ?? retentionByDefault)))
+    const scheduler = yield* Effect.fork(supervised("scheduler", Scheduler.loop))
     yield* Effect.logInfo("the runtime is ready", { epoch, slots: options.slots })
+    yield* saysWhenHeld
     if (ready !== undefined) yield* Deferred.succeed(ready, undefined)
-    yield* Effect.raceFirst(Deferred.await(stop), Effect.raceAll([heartbeat, listener, expirer, worker].map(Fiber.join)))
+    yield* Effect.raceFirst(Deferred.await(stop), Effect.raceAll([heartbeat, listener, expirer, scheduler, worker, bulks, pruner].map(Fiber.join)))
+    yield* Fiber.interruptAll([bulks, pruner])
     // The worker goes first: it claims no more, and leaves the word that a run has ended to whoever waits for the last one.
-    yield* Fiber.interrupt(worker)
+    yield* Fiber.interruptAll([scheduler, worker])
     runs.stop()
     yield* winding(options, current)
     yield* Fiber.interruptAll([heartbeat, listener, expirer])

@@ -5,6 +5,8 @@
 import { Duration, Effect, Either, Schema } from "effect"
 import type { Json } from "../domain/Canonical.ts"
 import { effectOf, type Kind, kindVersion } from "../domain/Kind.ts"
+import { keyMax, priorityMax } from "../domain/AskLimits.ts"
+import { Priority, QueueKey, QueueName } from "../domain/Queue.ts"
 import type { TaskClass } from "../domain/Task.ts"
 import type { AsyncContext, ChildKind, Context } from "./workflow/Context.ts"
 import { rootScope } from "./workflow/Journal.ts"
@@ -22,6 +24,12 @@ export interface TaskOptions<P, A, PI = P, AI = A> {
   /** Default `light`. Heavy tasks need approval unless told otherwise, and have one attempt unless told otherwise. */
   readonly class?: TaskClass
   readonly risk?: string
+  /** Where its tasks stand unless a request says otherwise. Default: the queue `light` or `heavy`, as the class. */
+  readonly queue?: string
+  /** From -100 to 100, the highest first. Default 0. */
+  readonly priority?: number
+  /** Tasks of one queue that share it run one after the other, or as many at once as the queue's `perKey` says. */
+  readonly concurrencyKey?: string
   readonly approval?: "required" | "none"
   /** Whether the requester may approve his own task. Default false. */
   readonly selfApproval?: boolean
@@ -68,6 +76,13 @@ const millisOf = (kind: string) => (what: string, duration: Duration.DurationInp
 const hourMs = 3_600_000
 const kindName = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
+const queueOf = (name: string, { concurrencyKey, priority, queue }: { readonly concurrencyKey?: string; readonly priority?: number; readonly queue?: string }) => {
+  if (queue !== undefined && !Schema.is(QueueName)(queue)) throw new Error(`${name}: a queue is named by 1 to 64 small letters, digits and . _ -, beginning with a letter or digit`)
+  if (priority !== undefined && !Schema.is(Priority)(priority)) throw new Error(`${name}: a priority is a whole number from ${-priorityMax} to ${priorityMax}`)
+  if (concurrencyKey !== undefined && !Schema.is(QueueKey)(concurrencyKey)) throw new Error(`${name}: a concurrency key has 1 to ${keyMax} characters`)
+  return { ...(queue === undefined ? {} : { queue }), ...(priority === undefined ? {} : { priority }), ...(concurrencyKey === undefined ? {} : { concurrencyKey }) }
+}
+
 const kindOf = <P, A, PI, AI>(name: string, options: TaskOptions<P, A, PI, AI>): Kind => {
   if (!kindName.test(name)) throw new Error(`a kind is named by 1 to 64 small letters, digits and . _ -; this name does not fit: ${JSON.stringify(name).slice(0, 120)}`)
   const { approval, class: taskClass = "light", retry, risk = "none", selfApproval = false, timeouts, version = "1" } = options
@@ -91,7 +106,8 @@ const kindOf = <P, A, PI, AI>(name: string, options: TaskOptions<P, A, PI, AI>):
     needsApproval: (approval ?? (taskClass === "heavy" ? "required" : "none")) === "required",
     selfApproval,
     limits,
-    retry: { attemptsMax, baseMs: millis("retry.base", retry?.base) ?? 1000, capMs: millis("retry.cap", retry?.cap) ?? 60_000 }
+    retry: { attemptsMax, baseMs: millis("retry.base", retry?.base) ?? 1000, capMs: millis("retry.cap", retry?.cap) ?? 60_000 },
+    ...queueOf(name, options)
   }
 }
 

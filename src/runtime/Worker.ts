@@ -4,28 +4,36 @@
  * A run that has lost its lease is not interrupted: it learns it from the fence, at its next write. Nobody waits for it.
  */
 import { Cause, Duration, Effect, Exit, Option, Queue, Ref } from "effect"
+import type { ClaimPolicy } from "../domain/Claiming.ts"
 import { claim, type Claimed } from "../domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../domain/Execution.ts"
 import type { Held } from "../domain/Lease.ts"
 import { storedError } from "../domain/Redaction.ts"
 import { onTask } from "../domain/OnTask.ts"
+import { heavySlots, type QueueLimits } from "../domain/Queue.ts"
 import type { LeaseLost } from "../domain/Refusal.ts"
 import type { Step, StepChange } from "../domain/Step.ts"
 import type { Task } from "../domain/Task.ts"
-import { Chance, Engine, type EngineUnavailable, Instants } from "../engine/Engine.ts"
+import { Chance, Engine, type EngineUnavailable, Instants, Storage } from "../engine/Engine.ts"
 import { type Handler, Handlers, type Run } from "./Handler.ts"
-import { patience, patiently } from "./Patience.ts"
+import { patience, patientlyUntilStopped } from "./Patience.ts"
 import { Runs } from "./Runs.ts"
 import * as Slots from "./Slots.ts"
 
-/** The longest a worker sleeps without looking; a longer timer would overflow after 24.8 days and never fire. */
-const napMax = Duration.minutes(10)
+/** The longest a worker sleeps without looking: what waits in the queue is due by the wall clock, which may be set meanwhile. */
+const napMax = Duration.minutes(1)
+/** Tasks that are claimed in one transaction: when thousands are due at once, the first run while the last are claimed, and others get a turn. */
+const claimMax = 512
 /** The shortest pause after a look that found due tasks and could claim none of them. */
 const napMin = Duration.millis(50)
+/** The pause between looks whether a store in trouble takes changes again. */
+const troublePause = Duration.millis(250)
 
 export interface WorkerOptions {
   readonly slots: number
   readonly name: string
+  /** By name; a queue that is not among them has no limits. */
+  readonly queues: ReadonlyMap<string, QueueLimits>
   /** The epoch under which to claim. */
   readonly epoch: Ref.Ref<number>
 }
@@ -46,13 +54,14 @@ export const settleRun = (
 ): Effect.Effect<unknown> => {
   const jitter = chance.next()
   return Effect.catchAll(
-    patiently(engine.commit(onTask(task.id, (current, now) => settle(current, held, outcome, now, jitter, more)))),
+    patientlyUntilStopped(engine.commit(onTask(task.id, (current, now) => settle(current, held, outcome, now, jitter, more)))),
     (error) => Effect.logWarning("a result was not stored", { task: task.id, reason: error.message })
   )
 }
 
 const beginUnder = (engine: Engine["Type"], task: Task, held: Held): Run["begin"] => (draft) =>
-  Effect.catchAll(engine.commit(onTask(task.id, (current, now) => begin(current, held, draft, now))), (error) =>
+  // Waits for the store: nothing has begun, and when the lease runs out meanwhile nothing will.
+  Effect.catchAll(patientlyUntilStopped(engine.commit(onTask(task.id, (current, now) => begin(current, held, draft, now)))), (error) =>
     error._tag === "LeaseLost" || error._tag === "EngineUnavailable" ? Effect.fail(error) : Effect.die(error))
 
 // A handler that breaks is a failed attempt. Whether a dangerous effect had begun is then not known.
@@ -101,17 +110,21 @@ const runClaimed = (hands: Hands) => {
 }
 
 /** Claims and runs until it is interrupted. Runs go on in the scope of the caller. */
-export const loop = ({ epoch, name, slots }: WorkerOptions) =>
+export const loop = ({ epoch, name, queues, slots }: WorkerOptions) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const runs = yield* Runs
     const handlers = yield* Handlers
     const instants = yield* Instants
+    const storage = yield* Storage
     const run = yield* Slots.make(runClaimed({ chance: yield* Chance, engine, handlers, runs }))
+
+    // What this program cannot run is left to one that can.
+    const policy: ClaimPolicy = { kinds: new Set(handlers.keys()), queues, heavyMax: heavySlots(slots) }
 
     // Uninterruptible, so that no task is leased without somebody to run it.
     const claimDue = (limit: number) =>
-      engine.claim({ limit, rule: (task, now) => claim(task, name, handlers.get(task.kind)?.version, now) }).pipe(
+      engine.claim({ limit, policy, rule: (task, now) => claim(task, name, handlers.get(task.kind)?.version, now) }).pipe(
         Effect.tap((claimed) =>
           Effect.sync(() => {
             for (const one of claimed) if (one !== null) run(one)
@@ -122,14 +135,16 @@ export const loop = ({ epoch, name, slots }: WorkerOptions) =>
 
     const nap = Effect.gen(function*() {
       const free = slots - runs.countOf(yield* Ref.get(epoch))
-      const { claimMs } = yield* engine.nextDue
-      const wait = free <= 0 || claimMs === null ? napMax : Duration.clamp(Duration.millis(claimMs - instants.wallMs()), { minimum: napMin, maximum: napMax })
+      const claimMs = free <= 0 ? null : yield* engine.nextClaim(policy)
+      const wait = claimMs === null ? napMax : Duration.clamp(Duration.millis(claimMs - instants.wallMs()), { minimum: napMin, maximum: napMax })
       yield* Effect.race(Queue.take(runs.wake), Effect.sleep(wait))
     })
 
     const round = Effect.gen(function*() {
+      // What cannot be stored is not begun.
+      if (storage.trouble() !== null) return yield* Effect.sleep(troublePause)
       const free = slots - runs.countOf(yield* Ref.get(epoch))
-      const claimed = free > 0 ? yield* claimDue(free) : []
+      const claimed = free > 0 ? yield* claimDue(Math.min(free, claimMax)) : []
       if (claimed.length === 0) yield* nap
       else yield* Effect.yieldNow()
     }).pipe(

@@ -14,7 +14,7 @@ import { Alarms } from "./Alarms.ts"
 import { Exec } from "./Exec.ts"
 import type { Handler } from "./Handler.ts"
 import type { Asked } from "./Runs.ts"
-import { patiently } from "./Patience.ts"
+import { patientlyUntilStopped } from "./Patience.ts"
 import type { AnyTask } from "./TaskDefinition.ts"
 import * as Journal from "./workflow/Journal.ts"
 import type { Surroundings } from "./workflow/Operations.ts"
@@ -143,7 +143,7 @@ const park = (around: Around): Effect.Effect<null> => {
   const steps = run.takePending()
   const change = onTask(run.task.id, (task, now, { related }) => suspend(task, run.held, wait, children.length === 0 ? [] : related, steps, now))
   // Somebody else has the task by now, or the process stops: what was to be stored is found out again by the next run.
-  return Effect.catchAll(patiently(around.engine.commit(children.length === 0 ? change : { ...change, related: () => children })), (error) =>
+  return Effect.catchAll(patientlyUntilStopped(around.engine.commit(children.length === 0 ? change : { ...change, related: () => children })), (error) =>
     Effect.as(Effect.logInfo("a run was not parked", { task: run.task.id, reason: error.message }), null))
 }
 

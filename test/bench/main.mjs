@@ -2,7 +2,11 @@
 const benches = {
   runtime: async () => (await import("./runtime.mjs")).runtimeBench(),
   workflow: async () => (await import("./workflow.mjs")).workflowBench(),
+  queues: async () => (await import("./queues.mjs")).queuesBench(),
   engine: async () => (await import("./engine.mjs")).engineBench(),
+  retention: async () => (await import("./retention.mjs")).retentionBench(),
+  backup: async () => (await import("./backup.mjs")).backupBench(),
+  time: async () => (await import("./time.mjs")).timeBench(),
   summary: async () => (await import("./summary.mjs")).summaryBench()
 }
 

@@ -12,7 +12,8 @@ const calm: Summary = {
   leasedEarlier: 0,
   asOfSeq: 7,
   sinceMs: nowMs - 86_400_000,
-  epoch: { epoch: 2, leaseUntilMonoMs: 1, leaseUntilMs: nowMs + 1 }
+  epoch: { epoch: 2, leaseUntilMonoMs: 1, leaseUntilMs: nowMs + 1 },
+  heldSinceMs: null
 }
 const busy: Summary = { ...calm, counts: { ...noCounts(), blocked: 1, running: 2, queued: 3, leased: 4 }, tallies: { ...noTallies(), failed: 5, replay: 6, command_timeouts: 8, dispatch_keys: 9, telegram_keys: 10 } }
 
@@ -25,6 +26,7 @@ describe("the summary of operations", () => {
     ["leases that all ran out, since nobody renews the epoch", { ...busy, epoch: { epoch: 2, leaseUntilMonoMs: 1, leaseUntilMs: nowMs } }, ["stale_leases", "running_with_stale_leases"]],
     ["a key that came back with another payload", { ...calm, tallies: { ...noTallies(), conflict: 1 } }, ["idempotency_conflicts"]],
     ["a dispatch that timed out", { ...calm, tallies: { ...noTallies(), dispatch_timeouts: 1 } }, ["dispatch_timeouts"]],
+    ["a restored file that nobody has released", { ...calm, heldSinceMs: nowMs - 5 }, ["restore_hold"]],
     ["all at once", { ...busy, leasedEarlier: 1, tallies: { ...noTallies(), conflict: 1, dispatch_timeouts: 1 } }, ["stale_leases", "running_with_stale_leases", "idempotency_conflicts", "dispatch_timeouts"]]
   ]
   it.each(degraded)("is degraded by %s, and says why", (_what, summary, reasons) => {
@@ -58,7 +60,7 @@ describe("the summary of operations", () => {
     })
   })
 
-  it("is six lines of text, the ones of seed S0", () => {
+  it("is six lines of text, the ones of seed S0, and then at most four reasons with what to type", () => {
     const summary = { ...busy, leasedEarlier: 2, tallies: { ...busy.tallies, conflict: 7, dispatch_timeouts: 11 } }
     expect(opsText(of(summary))).toBe([
       "OPS",
@@ -66,14 +68,25 @@ describe("the summary of operations", () => {
       "leases: active=4 stale=2",
       "idempotency(24h): replay=6 conflict=7",
       "timeouts(24h): command=8 dispatch=11",
-      "status: degraded"
+      "status: degraded",
+      "stale_leases: observed 2; next: opsgate serve",
+      "running_with_stale_leases: observed 2; next: opsgate task list --state RUNNING",
+      "idempotency_conflicts: observed 7; next: opsgate events --type idempotency.conflict",
+      "dispatch_timeouts: observed 11; next: opsgate task list --state FAILED"
     ].join("\n"))
+    expect(opsText(of({ ...summary, heldSinceMs: 1 })).split("\n").slice(6)).toEqual([
+      "restore_hold: observed 1 since 1970-01-01T00:00:00.001Z; next: opsgate release --reason \"<why>\"",
+      "stale_leases: observed 2; next: opsgate serve",
+      "running_with_stale_leases: observed 2; next: opsgate task list --state RUNNING",
+      "idempotency_conflicts: observed 7; next: opsgate events --type idempotency.conflict"
+    ])
     expect(opsText(of(busy)).split("\n").at(-1)).toBe("status: healthy")
   })
 
   it("names its window in the text, and asks the store for just that", async () => {
     const asked: Array<number> = []
     const reader = Layer.mock(EngineReader, {
+      storage: Effect.succeed(null),
       summary: (sinceMs) => {
         asked.push(sinceMs)
         return Effect.succeed(calm)

@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import { endStep, suspend } from "../../src/domain/Checkpoint.ts"
-import type { Op } from "../../src/domain/Command.ts"
+import type { TaskAsk } from "../../src/domain/Command.ts"
 import type { Answer, Decision } from "../../src/domain/Decision.ts"
+import { dismiss } from "../../src/domain/DeadLetter.ts"
 import { claim, handBack, resume } from "../../src/domain/Dispatch.ts"
 import { begin, lossesMax, reclaim, settle } from "../../src/domain/Execution.ts"
 import type { Now } from "../../src/domain/Now.ts"
@@ -16,12 +17,13 @@ import { isLegal } from "../../src/domain/Transition.ts"
 import { commandOf, execDraft, failedOutcome, heavyKind, kindOf, nextId, succeeded } from "../engine/tasks.ts"
 import { approved, ask, begun, dangerous, held, inState, later, nextEpoch, now, queued, refusalOf, requested, running, taskAfter, unknown } from "./runs.ts"
 
-type Commanded = Exclude<Op, "submit">
+type Commanded = Exclude<TaskAsk["op"], "submit">
 const commands: Record<Commanded, (task: Task) => Decision<Answer>> = {
   approve: (task) => approve(task, commandOf(ask("approve"), { actor: "cli:bob" }), heavyKind(), now),
   reject: (task) => reject(task, commandOf(ask("reject")), now),
   resume: (task) => resume(task, commandOf(ask("resume")), "v1", now),
   cancel: (task) => cancel(task, commandOf(ask("cancel")), now),
+  dismiss: (task) => dismiss(task, commandOf(ask("dismiss")), now),
   recover: (task) => recover(task, commandOf(ask("recover")), "v1", now),
   reconcile: (task) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome: "succeeded" }), now),
   kill: (task) => kill(task, commandOf(ask("kill")), now),
@@ -36,6 +38,7 @@ const table: Record<Commanded, Record<TaskState, string>> = {
   resume: { REQUESTED: "HoldsOpen", APPROVED: "QUEUED", QUEUED: "QUEUED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   cancel: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "CANCELED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   recover: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "QUEUED", CANCELED: "REQUESTED", EXPIRED: "REQUESTED" },
+  dismiss: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "FAILED", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   reconcile: { REQUESTED: "TransitionRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   kill: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "CANCELED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   fork: { REQUESTED: "ForkRefused", APPROVED: "ForkRefused", QUEUED: "ForkRefused", RUNNING: "ForkRefused", SUCCEEDED: "ForkRefused", FAILED: "ForkRefused", CANCELED: "ForkRefused", EXPIRED: "ForkRefused" },

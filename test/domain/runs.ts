@@ -1,6 +1,6 @@
 /** Tasks in every state, and runs in the middle of their steps, for tests of the rules. */
 import { Either } from "effect"
-import type { AskTo, Op } from "../../src/domain/Command.ts"
+import type { AskTo, TaskAsk } from "../../src/domain/Command.ts"
 import type { Decision } from "../../src/domain/Decision.ts"
 import { claim, resume } from "../../src/domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../../src/domain/Execution.ts"
@@ -37,7 +37,7 @@ export const stepsAfter = (steps: ReadonlyArray<Step>, decision: Decision<unknow
   return [...known.values()]
 }
 
-export const ask = <O extends Exclude<Op, "submit" | "reconcile" | "fork" | "signal">>(op: O, reason: string | null = "because"): AskTo<O> => {
+export const ask = <O extends Exclude<TaskAsk["op"], "submit" | "reconcile" | "fork" | "signal">>(op: O, reason: string | null = "because"): AskTo<O> => {
   const wanted = { op, task: "t", reason }
   return wanted as AskTo<O>
 }

@@ -5,9 +5,13 @@ import { Layer } from "effect"
 import * as Live from "../../src/engine/Live.ts"
 import * as SqliteEngine from "../../src/engine/SqliteEngine.ts"
 import { engineConformance } from "./conformance.ts"
+import { upkeepConformance } from "./upkeep.ts"
+import { queueConformance } from "./queues.ts"
 
 const fresh = () => join(mkdtempSync(join(tmpdir(), "opsgate-engine-")), "opsgate.db")
 
 const layer = (file = fresh()) => SqliteEngine.layer({ file, streamId: "db-test" }).pipe(Layer.provide(Layer.merge(Live.flush, Live.fatal)))
 
 engineConformance("SqliteEngine", () => layer())
+upkeepConformance("SqliteEngine", () => layer())
+queueConformance("SqliteEngine", () => layer())

@@ -2,15 +2,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Either, type Layer, Queue } from "effect"
 import { childWait, endStep, signalWait, spawn, suspend } from "../../src/domain/Checkpoint.ts"
-import { granted, refused } from "../../src/domain/Decision.ts"
+import { type Decision, granted, refused } from "../../src/domain/Decision.ts"
 import { resume } from "../../src/domain/Dispatch.ts"
 import { begin, reclaim } from "../../src/domain/Execution.ts"
 import { fork } from "../../src/domain/Fork.ts"
 import { LeaseInForce, type Refusal, TaskNotFound } from "../../src/domain/Refusal.ts"
 import { approve, expire } from "../../src/domain/Request.ts"
+import type { Now } from "../../src/domain/Now.ts"
+import { specOf } from "../../src/domain/Schedule.ts"
+import { declare } from "../../src/domain/Scheduling.ts"
+import { fire } from "../../src/domain/Ticking.ts"
 import { signal } from "../../src/domain/Signal.ts"
 import { TaskId } from "../../src/domain/Task.ts"
-import { Engine, EngineReader, type EngineUnavailable, type Instants } from "../../src/engine/Engine.ts"
+import { Engine, EngineReader, type EngineUnavailable, type FoundSchedule, type Instants } from "../../src/engine/Engine.ts"
 import { applied, begunUnder, claimed, claimedOne, commandOf, draftOf, epochOpened, failedOutcome, heavyKind, kindOf, movable, nextId, settled, submitted, succeeded } from "./tasks.ts"
 
 type Store = Engine | EngineReader
@@ -339,6 +343,75 @@ export const engineConformance = (name: string, layer: () => Layer.Layer<Store, 
         assert.deepInclude(copy, { task: first, number: 1, state: "succeeded", result: "7", copiedFrom: id, dispatchKey: `${first}:1`, effect: "dangerous" })
         assert.deepStrictEqual(more, [])
         assert.deepStrictEqual((yield* reader.steps(id)).map(({ copiedFrom, number }) => [number, copiedFrom]), [[1, null], [2, null]])
+      }))
+
+    test("gives nothing out that is due while a restored file waits for its release, and wakes who watches when it comes", () =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const reader = yield* EngineReader
+        yield* epochOpened()
+        yield* submitted(kindOf())
+        yield* submitted(heavyKind({ limits: { ...heavyKind().limits, approvalTtlMs: 0 } }))
+        const held = { number: 1, atMs: 7, actor: "cli:ada", backupSeq: 1, backupHash: "0".repeat(64), generationFloor: 1000, releasedAtMs: null }
+        const spec = Either.getOrThrow(specOf({ name: "pulse", kind: "report", everyMs: 1000 }))
+        yield* engine.commit({ tasks: [], key: null, schedule: { name: "pulse" }, rule: (_, now) => declare(undefined, spec, { open: [], ticks: [], kind: kindOf() }, now) })
+        const put = (restored: typeof held | (Omit<typeof held, "releasedAtMs"> & { readonly releasedAtMs: number })) =>
+          engine.commit({ tasks: [], key: null, rule: () => granted(null, { restored }) })
+        yield* put(held)
+        assert.deepStrictEqual(yield* engine.claim({ limit: 9, rule: ({ id }) => granted(id, {}) }), [])
+        assert.deepStrictEqual(yield* engine.due(8_000_000_000_000, 10), [])
+        assert.deepStrictEqual(yield* engine.nextDue, { claimMs: null, expiryMs: null })
+        assert.deepStrictEqual(yield* engine.schedulesDue(8_000_000_000_000, 10), { due: [], waiting: [], nextMs: null })
+        assert.strictEqual((yield* reader.summary(0)).heldSinceMs, 7)
+        const changes = yield* engine.watch
+        const ticking = yield* engine.watchSchedules
+        yield* put({ ...held, releasedAtMs: 8 })
+        assert.deepStrictEqual(yield* Queue.take(changes), [])
+        yield* Queue.take(ticking)
+        assert.deepStrictEqual((yield* engine.schedulesDue(8_000_000_000_000, 10)).due, ["pulse"])
+        assert.strictEqual((yield* reader.summary(0)).heldSinceMs, null)
+        assert.strictEqual((yield* engine.due(8_000_000_000_000, 10)).length, 1)
+        assert.strictEqual((yield* claimed()).length, 1)
+      }).pipe(Effect.scoped))
+
+    test("stores a schedule with its ticks and runs, and says when it is due", ({ clocks, pass }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const reader = yield* EngineReader
+        const tokens = yield* engine.watchSchedules
+        const startMs = clocks.wallMs
+        const spec = Either.getOrThrow(specOf({ name: "pulse", kind: "report", everyMs: 1000, overlap: "allow", catchUp: "none" }))
+        const decide = (rule: (found: FoundSchedule, now: Now) => Decision<unknown>) =>
+          engine.commit({ tasks: [], key: null, schedule: { name: "pulse" }, rule: ({ schedule }, now) => rule(schedule ?? { schedule: undefined, open: [], ticks: [] }, now) })
+        const fires = decide(({ open, schedule, ticks }, now) => (schedule === undefined ? granted(null, {}) : fire(schedule, { open, ticks, kind: kindOf() }, now)))
+        yield* decide((_, now) => declare(undefined, spec, { open: [], ticks: [], kind: kindOf() }, now))
+        yield* Queue.take(tokens)
+        assert.deepStrictEqual(yield* engine.schedulesDue(startMs + 999, 10), { due: [], waiting: [], nextMs: startMs + 1000 })
+        yield* pass(1000)
+        assert.deepStrictEqual((yield* engine.schedulesDue(clocks.wallMs, 10)).due, ["pulse"])
+        yield* fires
+        yield* pass(60_000)
+        yield* fires
+        const ticks = yield* reader.ticks("pulse", 10)
+        const tasks = yield* reader.list({ limit: 10 })
+        // Fifty-four were late, and six were not.
+        assert.deepStrictEqual((yield* reader.tickRanges("pulse", 10)).map(({ count, fromMs, reason, toMs }) => [fromMs - startMs, toMs - startMs, count, reason]), [[2000, 55_000, 54, "catch_up"]])
+        assert.deepStrictEqual(ticks.map(({ nominalMs, outcome }) => [nominalMs - startMs, outcome]), [61, 60, 59, 58, 57, 56, 1].map((second) => [second * 1000, "started"]))
+        assert.deepStrictEqual(new Set(tasks.map(({ id }) => String(id))), new Set(ticks.map(({ task }) => task)))
+        assert.deepStrictEqual((yield* reader.schedules).map(({ counts, name }) => [name, counts.started, counts.skipped]), [["pulse", 7, 54]])
+        yield* decide(({ open }) => {
+          assert.strictEqual(open.length, 7)
+          return granted(null, {})
+        })
+      }).pipe(Effect.scoped))
+
+    test("takes no second row for a tick", ({ clocks }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const tick = { schedule: "pulse", nominalMs: clocks.wallMs, version: 1, outcome: "skipped", reason: "overlap", task: null, lateMs: 0, atMs: clocks.wallMs } as const
+        const store = (tag: "Tick" | "Retick") => refusalOf(engine.commit({ tasks: [], key: null, rule: () => granted(null, { schedules: [{ _tag: tag, tick }] }) }))
+        assert.deepStrictEqual([yield* store("Tick"), yield* store("Tick"), yield* store("Retick")], ["granted", "EngineUnavailable", "granted"])
+        assert.strictEqual((yield* (yield* EngineReader).ticks("pulse", 10)).length, 1)
       }))
 
     test("announces tasks after they are stored", () =>

@@ -13,7 +13,7 @@ import { table } from "./model/Operations.ts"
 import { sequences } from "./model/Sequence.ts"
 import { type Verdict, World } from "./model/World.ts"
 
-const ordinary = { seed: 1_800_000_000, runs: 250 }
+const ordinary = { seed: 1_800_000_000, runs: 270 }
 const seed = Number(process.env["OPSGATE_MODEL_SEED"] ?? ordinary.seed)
 const runs = Number(process.env["OPSGATE_MODEL_RUNS"] ?? ordinary.runs)
 

@@ -1,7 +1,7 @@
 /** Tasks and commands for tests: what differs from the ordinary is an argument, the rest has a default. */
 import { Effect, Layer } from "effect"
 import type { Json } from "../../src/domain/Canonical.ts"
-import type { Ask, Command } from "../../src/domain/Command.ts"
+import type { AnyAsk, Command } from "../../src/domain/Command.ts"
 import type { Decision } from "../../src/domain/Decision.ts"
 import { claim, type Claimed } from "../../src/domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../../src/domain/Execution.ts"
@@ -52,7 +52,7 @@ export const draftOf = (number: number, change: Partial<StepDraft> = {}): StepDr
 export const execDraft = (effect: StepDraft["effect"]): StepDraft =>
   draftOf(1, { name: "exec", sort: "exec", effect, supervisor: { pid: 1, startTicks: 1, dir: "/nowhere", marker: "m" } })
 
-export const commandOf = <A extends Ask>(ask: A, change: Partial<Command<A>> = {}): Command<A> => ({
+export const commandOf = <const A extends AnyAsk>(ask: A, change: Partial<Command<A>> = {}): Command<A> => ({
   ask,
   actor: "cli:ada",
   channel: "cli",

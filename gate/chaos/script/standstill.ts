@@ -8,8 +8,8 @@ import type { Planned } from "../Workload.ts"
 
 const states = ["REQUESTED", "APPROVED", "QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "EXPIRED"] as const
 
-/** Longer than the scenario: this command is running at every restart, and is canceled in the end. */
-const longMs = 60_000
+/** Longer than any scenario may take: this command is running at every restart, and is canceled in the end. */
+const longMs = 600_000
 
 export const standstill = (stage: Stage) =>
   Effect.gen(function*() {

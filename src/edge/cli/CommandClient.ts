@@ -3,9 +3,12 @@
  * a server runs. `CommandSocket.ts` is the other end.
  */
 import { connect } from "node:net"
+import type { BulkAnswer } from "../../domain/Bulk.ts"
 import type { Json } from "../../domain/Canonical.ts"
-import type { Ask } from "../../domain/Command.ts"
-import type { Answer } from "../../domain/Decision.ts"
+import type { AnyAsk } from "../../domain/Command.ts"
+import type { Answer, QueueAnswer } from "../../domain/Decision.ts"
+import type { Released } from "../../domain/Restore.ts"
+import type { ScheduleAnswer } from "../../domain/ScheduleAsk.ts"
 
 /** How long a silent server is waited for. */
 export const silenceMs = 30_000
@@ -20,10 +23,10 @@ export const lineMax = 1_048_576
 const pathMax = 107
 export const isTooLong = (path: string): boolean => Buffer.byteLength(path) > pathMax
 
-const lineOf = (ask: Ask, key: string | null): string => `${JSON.stringify({ v: 1, ask, key })}\n`
+const lineOf = (ask: AnyAsk, key: string | null): string => `${JSON.stringify({ v: 1, ask, key })}\n`
 
 /** Why no server would read the command, or null. Asked also where none runs, so that the limit is the same. */
-export const lineIssueOf = (ask: Ask, key: string | null): string | null =>
+export const lineIssueOf = (ask: AnyAsk, key: string | null): string | null =>
   Buffer.byteLength(lineOf(ask, key)) > lineMax ? `the command is longer than ${lineMax} bytes` : null
 
 /** The deepest payload, in levels: what is read, checked, digested and printed by recursion must not exhaust the stack. */
@@ -44,15 +47,16 @@ export const payloadIssueOf = (payload: Json, what = "the payload"): string | nu
 const nobodyThere: ReadonlyArray<unknown> = ["ENOENT", "ENOTDIR", "ECONNREFUSED"]
 
 /** What came back. `Nobody`: no server listens, and nothing was sent. `Broken`: it may or may not have decided. */
-export type Reply =
-  | { readonly _tag: "Granted"; readonly answer: Answer }
+export type Reply<A> =
+  | { readonly _tag: "Granted"; readonly answer: A }
   | { readonly _tag: "Refused"; readonly tag: string; readonly text: string }
   | { readonly _tag: "Nobody" }
   | { readonly _tag: "Broken"; readonly why: string }
 
 const repeat = "it may or may not have decided: repeat the command with the same --key"
 
-export const send = (path: string, ask: Ask, key: string | null): Promise<Reply> =>
+/** `is` knows the answer to such an ask. */
+export const send = <A>(path: string, ask: AnyAsk, key: string | null, is: (value: unknown) => value is A): Promise<Reply<A>> =>
   new Promise((resolve) => {
     // No server listens on such a path.
     if (isTooLong(path)) return resolve({ _tag: "Nobody" })
@@ -75,20 +79,35 @@ export const send = (path: string, ask: Ask, key: string | null): Promise<Reply>
       const nobody = !connected && "code" in error && nobodyThere.includes(error.code)
       resolve(nobody ? { _tag: "Nobody" } : { _tag: "Broken", why: `${error.message}; ${repeat}` })
     })
-    socket.on("close", () => resolve(readReply(text)))
+    socket.on("close", () => resolve(readReply(text, is)))
   })
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null
 
-const isAnswer = (value: unknown): value is Answer =>
+/** The answer to a command about one task. */
+export const isAnswer = (value: unknown): value is Answer =>
   isObject(value) && typeof value["task"] === "string" && typeof value["state"] === "string" && Array.isArray(value["holds"])
 
-const readReply = (text: string): Reply => {
-  const broken: Reply = { _tag: "Broken", why: `the server's answer cannot be read; ${repeat}` }
+/** The answer to a command about a queue. */
+export const isQueueAnswer = (value: unknown): value is QueueAnswer => isObject(value) && typeof value["queue"] === "string" && typeof value["paused"] === "boolean"
+
+/** The answer to a command about a bulk command. */
+export const isBulkAnswer = (value: unknown): value is BulkAnswer => isObject(value) && typeof value["bulk"] === "string" && typeof value["matched"] === "number"
+
+/** The answer to a release. */
+export const isReleased = (value: unknown): value is Released => isObject(value) && value["held"] === false && typeof value["moved"] === "boolean"
+
+/** The answer to a command about a schedule. */
+export const isScheduleAnswer = (value: unknown): value is ScheduleAnswer =>
+  isObject(value) && typeof value["schedule"] === "string" && typeof value["state"] === "string" && Array.isArray(value["tasks"])
+
+const readReply = <A>(text: string, is: (value: unknown) => value is A): Reply<A> => {
+  const broken: Reply<A> = { _tag: "Broken", why: `the server's answer cannot be read; ${repeat}` }
   try {
     const json: unknown = JSON.parse(text)
     if (!isObject(json)) return broken
-    if (isAnswer(json["ok"])) return { _tag: "Granted", answer: json["ok"] }
+    const granted = json["ok"]
+    if (is(granted)) return { _tag: "Granted", answer: granted }
     const refused = json["refused"]
     return isObject(refused) ? { _tag: "Refused", tag: String(refused["tag"]), text: String(refused["text"]) } : broken
   } catch {

@@ -5,11 +5,11 @@
 import { chmodSync, existsSync, unlinkSync } from "node:fs"
 import { createServer, type Server, type Socket } from "node:net"
 import { Effect, FiberSet, Schema } from "effect"
-import { type CommandFailed, handle } from "../../control/Commands.ts"
+import type { CommandFailed } from "../../control/Commands.ts"
+import { DoorAnswer, DoorAsk, handleAny } from "../../control/Door.ts"
 import type { Kinds } from "../../control/Kinds.ts"
+import { opsSummary, storageReasons } from "../../control/OpsSummary.ts"
 import { issueOf, keyMax } from "../../domain/AskLimits.ts"
-import { Ask } from "../../domain/Command.ts"
-import { Answer } from "../../domain/Decision.ts"
 import type { Engine, EngineReader, Instants } from "../../engine/Engine.ts"
 import { isTooLong, lineMax, payloadIssueOf, silenceMs } from "./CommandClient.ts"
 
@@ -30,9 +30,12 @@ export class CommandRefused extends Schema.TaggedError<CommandRefused>()("Comman
 export const refusedBy = (failure: { readonly _tag: string; readonly message: string }): CommandRefused =>
   new CommandRefused({ tag: failure._tag, text: failure.message })
 
-const Line = Schema.parseJson(Schema.Struct({ v: Schema.Literal(1), ask: Ask, key: Schema.NullOr(Schema.String.pipe(Schema.maxLength(keyMax))) }))
-const Reply = Schema.parseJson(Schema.Union(Schema.Struct({ ok: Answer }), Schema.Struct({ refused: CommandRefused })))
+const Line = Schema.parseJson(Schema.Struct({ v: Schema.Literal(1), ask: DoorAsk, key: Schema.NullOr(Schema.String.pipe(Schema.maxLength(keyMax))) }))
+const Reply = Schema.parseJson(Schema.Union(Schema.Struct({ ok: DoorAnswer }), Schema.Struct({ refused: CommandRefused })))
 type Reply = typeof Reply.Type
+
+/** A question of `StorageClient.ts`, which changes nothing. */
+const Question = Schema.parseJson(Schema.Struct({ v: Schema.Literal(1), look: Schema.Literal("storage", "ops"), hours: Schema.Int.pipe(Schema.between(1, 24 * 365)) }))
 
 type HandlerContext = Engine | EngineReader | Instants | Kinds
 
@@ -47,7 +50,8 @@ export const serve = (path: string, actor: string) =>
 const listen = (server: Server, path: string): Effect.Effect<void, SocketUnavailable> =>
   Effect.async((resume) => {
     if (isTooLong(path)) return resume(new SocketUnavailable({ path, why: "a socket's path is not longer than 107 bytes" }))
-    if (existsSync(path)) unlinkSync(path)
+    const left = leftover(path)
+    if (left !== null) return resume(new SocketUnavailable({ path, why: left }))
     server.on("error", (error) => resume(new SocketUnavailable({ path, why: error.message })))
     const mask = process.umask(0o177)
     server.listen(path, () => {
@@ -57,6 +61,16 @@ const listen = (server: Server, path: string): Effect.Effect<void, SocketUnavail
     process.umask(mask)
   })
 
+// Removes the socket of a dead server; answers why it could not.
+const leftover = (path: string): string | null => {
+  try {
+    if (existsSync(path)) unlinkSync(path)
+    return null
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause)
+  }
+}
+
 // One line, one answer, end. A peer that is slow, long or gone is dropped; the decision it asked for stands.
 const answer = (socket: Socket, actor: string, fork: (effect: Effect.Effect<void, never, HandlerContext>) => void): void => {
   socket.setTimeout(silenceMs, () => socket.destroy())
@@ -64,14 +78,23 @@ const answer = (socket: Socket, actor: string, fork: (effect: Effect.Effect<void
   readLine(socket, (line) => {
     fork(
       // Suspended, because a line can exhaust the stack of its decoder: that ends this command and not the server.
-      Effect.flatMap(Effect.suspend(() => replyTo(line, actor)), (reply) => Effect.map(Schema.encode(Reply)(reply), (text) => void socket.end(`${text}\n`))).pipe(
+      Effect.flatMap(Effect.suspend(() => textFor(line, actor)), (text) => Effect.sync(() => void socket.end(`${text}\n`))).pipe(
         Effect.catchAllCause((cause) => Effect.zipRight(Effect.logError("a command broke", cause), Effect.sync(() => void socket.destroy())))
       )
     )
   })
 }
 
-const jsonIssueOf = (ask: Ask): string | null => {
+const textFor = (line: string, actor: string) =>
+  Effect.matchEffect(Schema.decodeUnknown(Question, { onExcessProperty: "error" })(line), {
+    onSuccess: ({ hours, look }) =>
+      look === "storage"
+        ? Effect.map(storageReasons, (storage) => JSON.stringify({ storage }))
+        : Effect.map(opsSummary(hours), (ops) => JSON.stringify({ ops })),
+    onFailure: () => Effect.flatMap(replyTo(line, actor), (reply) => Schema.encode(Reply)(reply))
+  })
+
+const jsonIssueOf = (ask: DoorAsk): string | null => {
   if ("payload" in ask && ask.payload !== undefined) return payloadIssueOf(ask.payload)
   return "result" in ask && ask.result !== undefined ? payloadIssueOf(ask.result, "the result") : null
 }
@@ -84,7 +107,7 @@ const replyTo = (line: string, actor: string): Effect.Effect<Reply, never, Handl
       return issue === null ? Effect.void : new CommandRefused({ tag: "Usage", text: issue })
     }),
     Effect.flatMap(({ ask, key }) =>
-      handle({ ask, key, actor, channel: "cli" }).pipe(Effect.mapError((failure: CommandFailed) => refusedBy(failure)))
+      handleAny({ ask, key, actor, channel: "cli" }).pipe(Effect.mapError((failure: CommandFailed) => refusedBy(failure)))
     ),
     Effect.match({ onSuccess: (ok) => ({ ok }), onFailure: (refused) => ({ refused }) })
   )

@@ -2,11 +2,12 @@
 import { DateTime } from "effect"
 import { printable } from "../../domain/Redaction.ts"
 import { shortId } from "../../domain/TaskState.ts"
+import type { QueueRow } from "../../control/QueueViews.ts"
 import type { Detail, Row, StepRow } from "../../control/Views.ts"
 
-const pad = (text: string, width: number): string => (text.length >= width ? text : text + " ".repeat(width - text.length))
+export const pad = (text: string, width: number): string => (text.length >= width ? text : text + " ".repeat(width - text.length))
 
-const when = (atMs: number | null): string => (atMs === null ? "-" : DateTime.formatIso(DateTime.unsafeMake(atMs)))
+export const when = (atMs: number | null): string => (atMs === null ? "-" : DateTime.formatIso(DateTime.unsafeMake(atMs)))
 
 export const listText = (rows: ReadonlyArray<Row>): string =>
   rows.length === 0
@@ -41,6 +42,28 @@ export const stepsText = (steps: ReadonlyArray<StepRow>): string => {
   return rows.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  ").trimEnd()).join("\n")
 }
 
+const age = (sinceMs: number | null, nowMs: number): string => (sinceMs === null ? "-" : `${Math.max(0, Math.floor((nowMs - sinceMs) / 1000))} s`)
+
+const limitsText = ({ limits }: QueueRow): string =>
+  limits === null ? "" : [
+    limits.concurrency === null ? "" : `${limits.concurrency} at once`,
+    limits.per_key === 1 ? "" : `${limits.per_key} per key`,
+    limits.rate === null ? "" : `${limits.rate.count} in ${limits.rate.per_ms} ms`
+  ].filter((text) => text !== "").join(", ")
+
+const pausedText = ({ paused, paused_by, paused_since, reason }: QueueRow): string =>
+  paused ? `paused ${paused_since === null ? "by the configuration" : `since ${when(paused_since)} by ${printable(paused_by ?? "")}: ${printable(reason ?? "")}`}` : ""
+
+const queueHead = ["QUEUE", "QUEUED", "DUE", "OLDEST DUE", "RUNNING", "LIMITS", ""]
+
+/** The table of queues. */
+export const queuesText = (rows: ReadonlyArray<QueueRow>, nowMs: number): string => {
+  if (rows.length === 0) return "no queues"
+  const cells = [queueHead, ...rows.map((row) => [row.queue, String(row.depth), String(row.due), age(row.oldest_due_at, nowMs), String(row.running), limitsText(row), pausedText(row)])]
+  const widths = queueHead.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)))
+  return cells.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  ").trimEnd()).join("\n")
+}
+
 // `signal:go`, `child:01…`: the words of the row.
 const waitName = (wait: string): string => (wait.startsWith("child:") ? `task ${shortId(wait)}` : printable(wait.replace(":", " ")))
 
@@ -49,6 +72,18 @@ const waitText = ({ for: names, since, steps, until }: NonNullable<Detail["waits
   const time = until === null ? "" : `until ${when(until)}`
   const what = names.length === 0 ? time : `for ${names.map(waitName).join(", ")}${until === null ? "" : `, ${time} at the latest`}`
   return `waits ${what}, since ${when(since)} (${where})`
+}
+
+// Only what is not as it always is.
+const placeText = (task: Detail): ReadonlyArray<string> => {
+  const words = [
+    task.queue === task.class ? "" : `queue ${printable(task.queue)}`,
+    task.priority === 0 ? "" : `priority ${task.priority}`,
+    task.tenant === "default" ? "" : `tenant ${printable(task.tenant)}`,
+    task.concurrency_key === null ? "" : `concurrency key ${printable(task.concurrency_key)}`,
+    task.unique === null ? "" : `unique key ${printable(task.unique.key)}`
+  ].filter((word) => word !== "")
+  return words.length === 0 ? [] : [`stands    ${words.join(", ")}`]
 }
 
 const failureText = ({ attempts, failure, state }: Detail): ReadonlyArray<string> =>
@@ -63,6 +98,7 @@ export const detailText = (task: Detail): string => {
   const lines = [
     `task      ${task.id} (${task.short})`,
     `kind      ${printable(task.kind)}  ${task.class}, risk ${printable(task.risk)}`,
+    ...placeText(task),
     `state     ${task.state}${task.blocked ? ", blocked" : ""}`,
     ...(task.holds.length > 0 ? [`waits for ${task.holds.join(", ")}`] : []),
     ...(task.waits === null ? [] : [waitText(task.waits)]),
@@ -71,7 +107,10 @@ export const detailText = (task: Detail): string => {
     `requested by ${printable(task.requester)} at ${when(task.created_at)}`,
     ...(task.parent === null ? [] : [`parent    ${task.parent.task} (${shortId(task.parent.task)}), step ${task.parent.step}`]),
     ...(task.forked_from === null ? [] : [`forked from ${task.forked_from.task} (${shortId(task.forked_from.task)}), at step ${task.forked_from.step}`]),
-    `payload   ${printable(JSON.stringify(task.payload))}`,
+    ...(task.pruned_at === null
+      ? [`payload   ${printable(JSON.stringify(task.payload))}`]
+      : [`pruned    at ${when(task.pruned_at)}: payload, results and errors are gone; their digests and the record stay`]),
+    ...(task.dismissed === null ? [] : [`dismissed by ${printable(task.dismissed.actor)} at ${when(task.dismissed.at)}: ${printable(task.dismissed.reason)}`]),
     `trace     ${task.trace}`,
     ...(task.result === null ? [] : [`result    ${printable(JSON.stringify(task.result))}`]),
     ...failureText(task),

@@ -6,8 +6,11 @@ import { Argument, Command, InvalidArgumentError, Option } from "commander"
 import { reasonMax } from "../../domain/AskLimits.ts"
 import type { Json } from "../../domain/Canonical.ts"
 import type { Ask } from "../../domain/Command.ts"
-import type { Answer } from "../../domain/Decision.ts"
+import type { Answer, QueueAnswer } from "../../domain/Decision.ts"
+import type { ScheduleAsk } from "../../domain/ScheduleAsk.ts"
+import { addQueueVerbs, placedBy, placing, type PlaceOptions } from "./QueueVerbs.ts"
 import { shortId, type TaskState, taskStates } from "../../domain/TaskState.ts"
+import { addFileVerbs, type FileAction } from "./FileVerbs.ts"
 
 /** Where a verb writes: results to stdout, JSON if it was asked for, words to stderr. */
 export interface Print {
@@ -22,17 +25,33 @@ export interface Place {
   readonly json: boolean
 }
 
+/** When something would run, as it was written. */
+export interface TriedTiming {
+  readonly cron?: string
+  readonly every?: string
+  readonly zone?: string
+  readonly onGap?: "skip" | "shift"
+  readonly onRepeat?: "once" | "twice"
+}
+
 /** A verb that only looks. */
 export type Look =
   | { readonly _tag: "Summary"; readonly hours: number; readonly check: boolean; readonly everyMs: number | null }
   | { readonly _tag: "Show" | "Steps"; readonly task: string }
   | { readonly _tag: "List"; readonly state: TaskState | undefined; readonly limit: number; readonly everyMs: number | null }
+  | { readonly _tag: "Queues"; readonly everyMs: number | null }
   | { readonly _tag: "Events"; readonly after: number; readonly type: string | undefined }
+  | { readonly _tag: "Schedules" }
+  | { readonly _tag: "Ticks"; readonly schedule: string; readonly limit: number }
+  /** Of a schedule by its name, or of a timing that is only tried. */
+  | { readonly _tag: "Preview"; readonly of: string | TriedTiming; readonly count: number; readonly fromMs: number | null }
 
 export type Action =
   | Look
+  | FileAction
   | { readonly _tag: "Serve" }
-  | { readonly _tag: "Ask"; readonly ask: Ask; readonly key: string | null; readonly waitMs: number | null }
+  | { readonly _tag: "AcceptLoss"; readonly reason: string }
+  | { readonly _tag: "Ask"; readonly ask: Ask | ScheduleAsk; readonly key: string | null; readonly waitMs: number | null }
 
 /** Carries out an action; the payload of a submit is still text, or the name of a file to read it from. */
 export interface Verbs {
@@ -42,7 +61,7 @@ export interface Verbs {
   readonly readJson: (text: string, what: string) => Json
 }
 
-const wholeNumber = (from: number, to: number) => (text: string): number => {
+export const wholeNumber = (from: number, to: number) => (text: string): number => {
   const value = Number(text)
   if (!Number.isInteger(value) || value < from || value > to) throw new InvalidArgumentError(`a whole number from ${from} to ${to} is wanted`)
   return value
@@ -56,19 +75,19 @@ interface Globals {
   readonly db?: string
 }
 
-const placeOf = (command: Command): Place => {
+export const placeOf = (command: Command): Place => {
   const { config, db, json } = command.optsWithGlobals<Globals>()
   return { config, db, json: json ?? false }
 }
 
-const withGlobals = (command: Command): Command =>
+export const withGlobals = (command: Command): Command =>
   command
     .exitOverride()
     .option("--json", "print JSON on stdout, and nothing else there")
     .option("--config <file>", "the configuration (default: opsgate.config.json)")
 
 /** Verbs that only look may be pointed at any file, a backup for example. */
-const looking = (command: Command): Command => withGlobals(command).option("--db <file>", "read this database instead of the configured one")
+export const looking = (command: Command): Command => withGlobals(command).option("--db <file>", "read this database instead of the configured one")
 
 /** The program. `verbs` does the work; a word that is not understood makes commander exit with a sentence, given to `say`. */
 export const make = (verbs: Verbs, version: string, say: (text: string) => void): Command => {
@@ -85,6 +104,14 @@ export const make = (verbs: Verbs, version: string, say: (text: string) => void)
 
   addTaskVerbs(withGlobals(program.command("task").description("ask for work, say yes or no to it, follow it")), verbs)
 
+  addQueueVerbs(withGlobals(program.command("queue").description("pause and resume queues")), withGlobals, (ask, key, command) =>
+    verbs.run({ _tag: "Ask", ask, key, waitMs: null }, placeOf(command)))
+
+  looking(program.command("queues"))
+    .description("what waits and runs in each queue, and under which limits")
+    .addOption(every())
+    .action((options: { readonly every?: number }, command: Command) => verbs.run({ _tag: "Queues", everyMs: options.every ?? null }, placeOf(command)))
+
   looking(program.command("ops-summary"))
     .description("is the system healthy right now?")
     .addOption(new Option("--hours <n>", "the window").default(24).argParser(wholeNumber(1, 24 * 365)))
@@ -100,9 +127,21 @@ export const make = (verbs: Verbs, version: string, say: (text: string) => void)
     .action((options: { readonly after: number; readonly type?: string }, command: Command) =>
       verbs.run({ _tag: "Events", after: options.after, type: options.type }, placeOf(command)))
 
+  addFileVerbs(program, looking, withGlobals, (action, command) => verbs.run(action, placeOf(command)))
+  withGlobals(program.command("accept-loss"))
+    .description("go on with a file that is behind its watermark; puts on record what is missing, parks what may have run; needs --reason")
+    .addOption(new Option("--reason <text>", "why; on record for ever").argParser(lossReason).makeOptionMandatory())
+    .action((options: { readonly reason: string }, command: Command) => verbs.run({ _tag: "AcceptLoss", reason: options.reason }, placeOf(command)))
+
   program.command("gate").description("judge a release: run the scenarios and print GO, NO-GO or INSUFFICIENT").helpOption(false)
   program.command("verify").description("check an evidence bundle: signature, digests, chains, and the verdict anew").helpOption(false)
   return program
+}
+
+const lossReason = (text: string): string => {
+  if (text.trim() === "") throw new InvalidArgumentError("it says why")
+  if (text.length > reasonMax) throw new InvalidArgumentError(`a reason has at most ${reasonMax} characters`)
+  return text
 }
 
 interface AskOptions {
@@ -120,13 +159,15 @@ const asking = (command: Command): Command =>
 const asked = (ask: Ask, { key, wait }: AskOptions): Action => ({ _tag: "Ask", ask, key: key ?? null, waitMs: wait === undefined ? null : wait * 1000 })
 
 const addTaskVerbs = (task: Command, verbs: Verbs): void => {
-  asking(task.command("submit <kind> [payload]"))
+  placing(asking(task.command("submit <kind> [payload]")))
     .description("ask for work; the payload is JSON")
     .option("--payload-file <file>", "read the payload from a file, - for standard input")
-    .action((kind: string, payload: string | undefined, options: AskOptions & { readonly payloadFile?: string }, command: Command) =>
-      verbs.run(asked({ op: "submit", kind, payload: verbs.readPayload(payload, options.payloadFile), reason: options.reason ?? null }, options), placeOf(command)))
+    .action((kind: string, payload: string | undefined, options: AskOptions & PlaceOptions & { readonly payloadFile?: string }, command: Command) => {
+      const place = placedBy(options, command)
+      return verbs.run(asked({ op: "submit", kind, payload: verbs.readPayload(payload, options.payloadFile), reason: options.reason ?? null, ...place }, options), placeOf(command))
+    })
 
-  const simple = (op: "approve" | "reject" | "resume" | "kill" | "recover", description: string) =>
+  const simple = (op: "approve" | "reject" | "resume" | "kill" | "recover" | "dismiss", description: string) =>
     asking(task.command(`${op} <task>`))
       .description(description)
       .action((id: string, options: AskOptions, command: Command) =>
@@ -141,6 +182,7 @@ const addTaskVerbs = (task: Command, verbs: Verbs): void => {
     .action((id: string, options: AskOptions & { readonly compensate?: boolean }, command: Command) =>
       verbs.run(asked({ op: "cancel", task: id, reason: options.reason ?? null, ...(options.compensate === true ? { compensate: true } : {}) }, options), placeOf(command)))
   simple("kill", "end a task at once, in the middle of its step; needs --reason")
+  simple("dismiss", "take a failed task out of the dead letter; needs --reason")
   simple("recover", "bring an ended task back; needs --reason")
   addStepVerbs(task, verbs)
 
@@ -216,8 +258,11 @@ export const escapedJson = (json: string): string =>
   json.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (char) =>
     `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
+/** One line about what a command did to a queue. */
+export const queueAnswerText = ({ moved, paused, queue }: QueueAnswer): string => `queue ${queue} is ${paused ? "paused" : "open"}${moved ? "" : ", unchanged"}`
+
 /** One line about what a command did. */
-export const answerText = ({ holds, moved, state, task }: Answer): string => {
+export const answerText = ({ existing, holds, moved, state, task }: Answer): string => {
   const waits = holds.length > 0 ? `, waits for ${holds.join(", ")}` : ""
-  return `${task} (${shortId(task)}) ${state}${waits}${moved ? "" : ", unchanged"}`
+  return `${task} (${shortId(task)}) ${state}${waits}${existing === true ? ", was there already" : ""}${moved ? "" : ", unchanged"}`
 }

@@ -1,18 +1,19 @@
 /** The verbs that only look. They open the file read-only, so they work with the server up and down. */
 import { Effect } from "effect"
 import { resolve } from "../../control/Commands.ts"
-import { opsSummary, opsText } from "../../control/OpsSummary.ts"
+import { type OpsSummary, opsText } from "../../control/OpsSummary.ts"
+import { heavySlotsOf, type LimitsInForce, queueRowsOf } from "../../control/QueueViews.ts"
 import { detailOf, rowOf, stepOf } from "../../control/Views.ts"
 import { toLine } from "../../domain/TaskEvent.ts"
-import { EngineReader, type TaskFilter } from "../../engine/Engine.ts"
+import { EngineReader, Instants, type TaskFilter } from "../../engine/Engine.ts"
 import { exitCode } from "./ExitCode.ts"
-import { detailText, listText, stepsText } from "./Output.ts"
+import { detailText, listText, queuesText, stepsText } from "./Output.ts"
 import type { Print } from "./Program.ts"
 
 /** Once, or with `everyMs` again and again until the process is ended. */
-export const showSummary = (print: Print, hours: number, check: boolean, everyMs: number | null) => {
+export const showSummary = <E, R>(print: Print, summarised: Effect.Effect<OpsSummary, E, R>, check: boolean, everyMs: number | null) => {
   const once = Effect.gen(function*() {
-    const summary = yield* opsSummary(hours)
+    const summary = yield* summarised
     print.result(summary, () => opsText(summary))
     return check && summary.status === "degraded" ? exitCode.degraded : exitCode.ok
   })
@@ -55,6 +56,19 @@ export const listTasks = (print: Print, filter: TaskFilter, everyMs: number | nu
       const reader = yield* EngineReader
       const rows = (yield* reader.list(filter)).map(rowOf)
       print.result(rows, () => listText(rows))
+      return exitCode.ok
+    }),
+    everyMs
+  )
+
+export const showQueues = (print: Print, everyMs: number | null, limits: LimitsInForce | null) =>
+  again(
+    Effect.gen(function*() {
+      const reader = yield* EngineReader
+      const { wallMs } = yield* Instants
+      const nowMs = wallMs()
+      const queues = queueRowsOf(yield* reader.queues(nowMs), limits)
+      print.result({ v: 1, generated_at: nowMs, workers: limits?.workers ?? null, heavy_slots: heavySlotsOf(limits), queues }, () => queuesText(queues, nowMs))
       return exitCode.ok
     }),
     everyMs

@@ -45,7 +45,8 @@ export const readVersion = (file: string): Effect.Effect<number, DatabaseRefused
     return version > latestVersion ? refuse("newer_version", version) : Effect.succeed(version)
   })
 
-const readHeader = (file: string): Buffer | null => {
+/** The first bytes of a file, as many as a database header has; null when there is none. */
+export const readHeader = (file: string): Buffer | null => {
   if (!existsSync(file)) return null
   if (!statSync(file).isFile()) return Buffer.from("not a file")
   const descriptor = openSync(file, "r")
@@ -73,6 +74,9 @@ export const open = (file: string, made: { readonly id: string; readonly atMs: n
     return db
   })
 
+/** The most bytes that an empty write-ahead log keeps on the disk. */
+const walKeptBytes = 16 * 1024 * 1024
+
 /** How long a reader that has the file open may hold up its making. Nothing runs yet that could be blocked. */
 const openingMs = 1000
 
@@ -86,27 +90,40 @@ const harden = (db: Database.Database): void => {
   db.pragma("foreign_keys = ON")
   db.pragma("temp_store = MEMORY")
   db.pragma("wal_autocheckpoint = 1000")
+  // What a long reader made it grow to is given back at the next checkpoint that empties it.
+  db.pragma(`journal_size_limit = ${walKeptBytes}`)
   db.pragma("busy_timeout = 0")
 }
 
-// Each step is one transaction, and takes the lock before it looks: two programs that start at once migrate once. A new
-// file is made before it gets a write-ahead log, so that its first page is on the disk as a whole or not at all: a program
-// that dies in the middle leaves no file that looks like a stranger's.
+// All steps are one transaction, which takes the lock before it looks: two programs that start at once migrate once, and no reader
+// finds a file between two versions. A new file is made before it gets a write-ahead log, so that its first page is on the disk as a
+// whole or not at all: a program that dies in the middle leaves no file that looks like a stranger's.
 const migrate = (db: Database.Database, from: number, made: { readonly id: string; readonly atMs: number }): void => {
   if (from === latestVersion) return
   db.pragma("synchronous = FULL")
-  migrations.slice(from).forEach((step, index) => {
+  if (from === 0) make(db, made)
+  else {
     db.exec("BEGIN IMMEDIATE")
-    if (versionOf(db) === from + index) {
-      db.exec(step)
-      if (from + index === 0) {
-        db.pragma(`application_id = ${applicationId}`)
-        db.prepare("INSERT INTO store (id, made_at_ms) VALUES (?, ?)").run(made.id, made.atMs)
-      }
-      db.pragma(`user_version = ${from + index + 1}`)
-    }
+    const version = versionOf(db)
+    for (const step of migrations.slice(version)) db.exec(step)
+    if (version < latestVersion) db.pragma(`user_version = ${latestVersion}`)
     db.exec("COMMIT")
-  })
+  }
   // So that the header, which is read without SQLite, tells the truth.
   db.pragma("wal_checkpoint(TRUNCATE)")
+}
+
+// All steps in one transaction: nobody finds a file half made. Only before the first page is written can it be made one that shrinks
+// in small steps; later that takes a VACUUM. BEGIN IMMEDIATE would write that page. The pragma takes the write lock itself, and within
+// a transaction it writes no page ahead of the others.
+const make = (db: Database.Database, { atMs, id }: { readonly id: string; readonly atMs: number }): void => {
+  db.exec("BEGIN")
+  db.pragma("auto_vacuum = INCREMENTAL")
+  if (versionOf(db) === 0) {
+    for (const step of migrations) db.exec(step)
+    db.pragma(`application_id = ${applicationId}`)
+    db.prepare("INSERT INTO store (id, made_at_ms) VALUES (?, ?)").run(id, atMs)
+    db.pragma(`user_version = ${latestVersion}`)
+  }
+  db.exec("COMMIT")
 }

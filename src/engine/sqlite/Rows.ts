@@ -2,6 +2,7 @@
 import { type Attempt, type Task, TaskId, type TaskProgress, type TaskSpec } from "../../domain/Task.ts"
 import { taskStates } from "../../domain/TaskState.ts"
 import { type Step, type StepState, stepStates } from "../../domain/Step.ts"
+import type { Restored } from "../../domain/Restored.ts"
 import type { TaskEvent } from "../../domain/TaskEvent.ts"
 
 export interface TaskRow {
@@ -14,7 +15,9 @@ export interface TaskRow {
  * What most tasks have, and what a row therefore leaves out: a member that is not written has this value. That makes a row a third
  * of its size, and lets a newer program read the rows of an older one.
  */
-const specDefaults = { risk: "none", tenant: "default", key: null, parent: null, forkedFrom: null } as const satisfies Partial<TaskSpec>
+const specDefaults = { risk: "none", tenant: "default", priority: 0, concurrencyKey: null, unique: null, key: null, parent: null, forkedFrom: null, schedule: null } as const satisfies Partial<TaskSpec>
+/** As it is written. Besides these the queue of its class and its own id as dispatch key are left out. */
+type StoredSpec = Omit<TaskSpec, "id" | keyof typeof specDefaults | "queue" | "dispatchKey">
 
 const nothing: ReadonlyArray<never> = []
 const progressDefaults = {
@@ -34,7 +37,9 @@ const progressDefaults = {
   queuedAtMs: null,
   startedAtMs: null,
   failure: null,
-  result: null
+  result: null,
+  dismissed: null,
+  prunedAtMs: null
 } as const satisfies Partial<TaskProgress>
 
 const written = (name: string, value: unknown, usual: unknown): string =>
@@ -42,30 +47,54 @@ const written = (name: string, value: unknown, usual: unknown): string =>
 
 /** The JSON of what was asked for. */
 export const specText = (task: Task): string => {
-  const { class: taskClass, createdAtMs, dispatchKey, forkedFrom, id, key, kind, limits, parent, payload, payloadSha256, requester, retry, risk, tenant, trace } = task
-  const spec: Omit<TaskSpec, "id" | keyof typeof specDefaults | "dispatchKey"> = { kind, class: taskClass, payload, payloadSha256, requester, trace, limits, retry, createdAtMs }
-  const rest = written("risk", risk, specDefaults.risk) + written("tenant", tenant, specDefaults.tenant) + written("key", key, null) + written("parent", parent, null) +
-    written("forkedFrom", forkedFrom, null) + written("dispatchKey", dispatchKey, id)
+  const {
+    class: taskClass,
+    concurrencyKey,
+    createdAtMs,
+    dispatchKey,
+    forkedFrom,
+    id,
+    key,
+    kind,
+    limits,
+    parent,
+    payload,
+    payloadSha256,
+    priority,
+    queue,
+    requester,
+    retry,
+    risk,
+    schedule,
+    tenant,
+    trace,
+    unique
+  } = task
+  const spec: StoredSpec = { kind, class: taskClass, payload, payloadSha256, requester, trace, limits, retry, createdAtMs }
+  const rest = written("risk", risk, specDefaults.risk) + written("tenant", tenant, specDefaults.tenant) + written("queue", queue, taskClass) + written("priority", priority, 0) +
+    written("concurrencyKey", concurrencyKey, null) + written("unique", unique, null) + written("key", key, null) + written("parent", parent, null) +
+    written("forkedFrom", forkedFrom, null) + written("schedule", schedule, null) + written("dispatchKey", dispatchKey, id)
   return `${JSON.stringify(spec).slice(0, -1)}${rest}}`
 }
 
 // Written piece by piece, since every change of a task passes through here. `rows.test.ts` reads it back.
 /** The JSON of where a task stands. */
 export const progressText = (task: Task): string => {
-  const { attempt, availableAtMs, budget, cancel, expiresAtMs, failure, generation, held, holds, intents, kindVersion, lease, losses, queuedAtMs, result, signals, startedAtMs, state, steps, unknown, updatedAtMs, waits } = task
+  const { attempt, availableAtMs, budget, cancel, dismissed, expiresAtMs, failure, generation, held, holds, intents, kindVersion, lease, losses, prunedAtMs, queuedAtMs, result, signals, startedAtMs, state, steps, unknown, updatedAtMs, waits } = task
   return `{"state":"${state}","kindVersion":${JSON.stringify(kindVersion)},"budget":${budget},"availableAtMs":${availableAtMs},"updatedAtMs":${updatedAtMs}${
     written("held", held, false) + written("holds", holds, nothing) + written("attempt", attempt, 0) + written("losses", losses, 0) + written("generation", generation, 0) +
     written("lease", lease, null) + written("intents", intents, nothing) + written("steps", steps, 0) + written("waits", waits, nothing) + written("signals", signals, nothing) +
     written("unknown", unknown, null) + written("cancel", cancel, null) + written("expiresAtMs", expiresAtMs, null) + written("queuedAtMs", queuedAtMs, null) +
-    written("startedAtMs", startedAtMs, null) + written("failure", failure, null) + written("result", result, null)
+    written("startedAtMs", startedAtMs, null) + written("failure", failure, null) + written("result", result, null) +
+    written("dismissed", dismissed, null) + written("prunedAtMs", prunedAtMs, null)
   }}`
 }
 
 /** Throws a `SyntaxError` when the row is damaged. */
 export const taskOf = (row: TaskRow): Task => {
-  const spec: Omit<TaskSpec, "id" | keyof typeof specDefaults | "dispatchKey"> = JSON.parse(row.spec)
+  const spec: StoredSpec = JSON.parse(row.spec)
   const progress: Omit<TaskProgress, keyof typeof progressDefaults> = JSON.parse(row.progress)
-  const task: Task = { id: TaskId.make(row.id), dispatchKey: row.id, ...specDefaults, ...spec, ...progressDefaults, ...progress }
+  const task: Task = { id: TaskId.make(row.id), dispatchKey: row.id, queue: spec.class, ...specDefaults, ...spec, ...progressDefaults, ...progress }
   if (!taskStates.includes(task.state) || !Number.isSafeInteger(task.budget)) throw new SyntaxError(`task ${row.id} is damaged`)
   return task
 }
@@ -147,3 +176,24 @@ export const eventOf = (row: EventRow, stream: string, prev: string): TaskEvent 
   prev,
   hash: row.hash
 })
+
+export interface RestoredRow {
+  readonly number: number
+  readonly at_ms: number
+  readonly actor: string
+  readonly backup_seq: number
+  readonly backup_hash: string
+  readonly generation_floor: number
+  readonly released_at_ms: number | null
+}
+
+export const restoredOf = (row: RestoredRow | undefined): Restored | null =>
+  row === undefined ? null : {
+    number: row.number,
+    atMs: row.at_ms,
+    actor: row.actor,
+    backupSeq: row.backup_seq,
+    backupHash: row.backup_hash,
+    generationFloor: row.generation_floor,
+    releasedAtMs: row.released_at_ms
+  }

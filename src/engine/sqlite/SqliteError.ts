@@ -21,9 +21,13 @@ export const isBusy = (cause: unknown): boolean => /^SQLITE_(BUSY|LOCKED)/.test(
  */
 export const isInDoubt = (cause: unknown): boolean => /^SQLITE_IOERR_(FSYNC|DIR_FSYNC)$/.test(codeOf(cause))
 
+/** Whether SQLite found the file damaged. */
+export const isDamage = (cause: unknown): boolean => /^SQLITE_(CORRUPT|NOTADB|FORMAT)/.test(codeOf(cause))
+
 const reasons: ReadonlyArray<readonly [RegExp, EngineUnavailable["why"]]> = [
   [/^SQLITE_(BUSY|LOCKED)/, "busy"],
-  [/^(SQLITE_FULL|ENOSPC|EDQUOT)/, "full"],
+  // The index of the write-ahead log finds no room to grow.
+  [/^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC|EDQUOT)/, "full"],
   [/^(SQLITE_READONLY|SQLITE_CANTOPEN|SQLITE_PERM|SQLITE_AUTH|EROFS|EACCES|EPERM)/, "read_only"],
   [/^SQLITE_(CORRUPT|NOTADB|FORMAT)/, "damaged"],
   [/^(SQLITE_IOERR|EIO)/, "io"]

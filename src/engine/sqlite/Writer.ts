@@ -8,6 +8,7 @@
  */
 import type Database from "better-sqlite3"
 import type { EngineUnavailable, Flush } from "../Engine.ts"
+import type { Health } from "./Health.ts"
 import { isBusy, isInDoubt, StoreClosed, unavailable } from "./SqliteError.ts"
 
 export interface Job {
@@ -22,8 +23,8 @@ export interface Transaction {
   readonly reset: () => void
   /** Writes what is written once per transaction, before the commit. */
   readonly seal: () => void
-  /** Makes what was committed the new state in memory. */
-  readonly accept: () => void
+  /** Makes what was committed the new state in memory. Answers whether there was anything. */
+  readonly accept: () => boolean
 }
 
 export interface Writer {
@@ -40,7 +41,7 @@ const busyPausesMs: ReadonlyArray<number> = [2, 4, 8, 16, 32, 50]
 export const batchMax = 512
 
 /** Applies jobs in one transaction. Throws with nothing stored, and no transaction open. */
-const committer = (db: Database.Database, transaction: Transaction, onDoubt: (cause: unknown) => void) => {
+const committer = (db: Database.Database, transaction: Transaction, health: Health, onDoubt: (cause: unknown) => void) => {
   const begin = db.prepare("BEGIN IMMEDIATE")
   const commit = db.prepare("COMMIT")
   const rollback = db.prepare("ROLLBACK")
@@ -50,7 +51,8 @@ const committer = (db: Database.Database, transaction: Transaction, onDoubt: (ca
       const answers = jobs.map((job) => job.apply())
       transaction.seal()
       commit.run()
-      transaction.accept()
+      // A transaction that wrote nothing tells that the lock is free, and nothing of the disk.
+      if (transaction.accept() || health.trouble()?.why === "busy") health.stored()
       return answers
     } catch (cause) {
       if (isInDoubt(cause)) onDoubt(cause)
@@ -65,13 +67,20 @@ const committer = (db: Database.Database, transaction: Transaction, onDoubt: (ca
 const pauseAfter = (waitedMs: number): number | null =>
   waitedMs >= busyWaitMs ? null : busyPausesMs.find((pause) => pause > waitedMs) ?? 50
 
+const refuser = (health: Health) => (job: Job, cause: unknown): void => {
+  const error = unavailable("write", cause)
+  health.failed(error)
+  job.fail(error)
+}
+
 export const make = (
   db: Database.Database,
   transaction: Transaction,
   flush: Flush["Type"],
+  health: Health,
   onDoubt: (cause: unknown) => void
 ): Writer => {
-  const write = committer(db, transaction, onDoubt)
+  const write = committer(db, transaction, health, onDoubt)
   let pending: Array<Job> = []
   let scheduled = false
   let closed = false
@@ -84,14 +93,17 @@ export const make = (
     else flush.later(delayMs, run)
   }
 
+  const refuse = refuser(health)
+
   const failAll = (cause: unknown) => {
     const failed = pending
     pending = []
-    failed.forEach((job) => job.fail(unavailable("write", cause)))
+    failed.forEach((job) => refuse(job, cause))
   }
 
   const waitForLock = (cause: unknown) => {
-    const pause = closed ? null : pauseAfter(waitedMs)
+    // It was waited for already: until it is free each change has one try.
+    const pause = closed || health.trouble()?.why === "busy" ? null : pauseAfter(waitedMs)
     waitedMs = pause === null ? 0 : waitedMs + pause
     if (pause === null) failAll(closed ? new StoreClosed() : cause)
     else schedule(pause)
@@ -101,7 +113,7 @@ export const make = (
     try {
       write([job]).forEach((answer) => answer())
     } catch (cause) {
-      job.fail(unavailable("write", cause))
+      refuse(job, cause)
     }
   }
 
@@ -130,6 +142,9 @@ export const make = (
   return {
     submit: (job) => {
       if (closed) return job.fail(unavailable("write", new StoreClosed()))
+      // Nothing more is written into a file that is known to be damaged.
+      const refusal = health.refusal()
+      if (refusal !== null) return job.fail(refusal)
       pending.push(job)
       schedule(0)
     },

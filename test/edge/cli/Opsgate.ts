@@ -10,6 +10,7 @@ import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import Database from "better-sqlite3"
+import { taskOf, type TaskRow } from "../../../src/engine/sqlite/Rows.ts"
 
 export const program = fileURLToPath(new URL("../../../dist/opsgate.js", import.meta.url))
 
@@ -121,7 +122,7 @@ export const opsgate = (atTheEnd: AtTheEnd, kinds: object = {}, settings: object
     }
   }
   const tasks = (): ReadonlyArray<Stored> =>
-    query<{ id: string; progress: string }>("SELECT id, progress FROM task ORDER BY id").map(({ id, progress }) => ({ id, ...JSON.parse(progress) }))
+    query<TaskRow>("SELECT id, spec, progress FROM task ORDER BY id").map(taskOf)
   const task = (id: string): Stored | undefined => tasks().find((one) => one.id === id)
 
   return {

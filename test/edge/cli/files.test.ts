@@ -1,35 +1,12 @@
-import { execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { createRequire } from "node:module"
-import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { describe, it, vi } from "vitest"
-import { type AtTheEnd, light, opsgate } from "./Opsgate.ts"
+import { disk, remount } from "../../disk.ts"
+import { light, opsgate } from "./Opsgate.ts"
 
 vi.setConfig({ maxConcurrency: 4, testTimeout: 60_000 })
 
 const kinds = { report: light(["/bin/true"]), big: light(["/bin/true"]) }
-
-/** A disk of its own, of so many kilobytes; undefined where we may not mount one. */
-const disk = (kilobytes: number, atTheEnd: AtTheEnd): string | undefined => {
-  const folder = mkdtempSync(join(tmpdir(), "opsgate-disk-"))
-  try {
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${kilobytes}k`, "tmpfs", folder], { stdio: "ignore" })
-  } catch {
-    rmSync(folder, { recursive: true, force: true })
-    return undefined
-  }
-  atTheEnd(() => {
-    execFileSync("umount", ["-l", folder])
-    rmSync(folder, { recursive: true, force: true })
-  })
-  const inside = join(folder, "inside")
-  mkdirSync(inside)
-  return inside
-}
-
-const remount = (inside: string, options: string): void => void execFileSync("mount", ["-o", `remount,${options}`, dirname(inside)])
 
 /** Makes the sync of commits fail from inside the program, as a broken disk does, as soon as there is a file `broken`. */
 const brokenSync = (): ReadonlyArray<string> => {

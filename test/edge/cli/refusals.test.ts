@@ -113,7 +113,7 @@ describe.concurrent("the command line", () => {
     const id = await withTask(home)
     const twin = `${id.slice(0, 10)}${id[10] === "A" ? "B" : "A"}${id.slice(11)}`
     const db = new Database(home.file)
-    db.prepare("INSERT INTO task SELECT ?, state, available_at_ms, expires_at_ms, epoch, parent, forked_from, spec, progress FROM task WHERE id = ?").run(twin, id)
+    db.prepare("INSERT INTO task (id, state, available_at_ms, expires_at_ms, epoch, parent, forked_from, spec, progress) SELECT ?, state, available_at_ms, expires_at_ms, epoch, parent, forked_from, spec, progress FROM task WHERE id = ?").run(twin, id)
     db.close()
     const { code, stderr, stdout } = await home.run(["task", "show", id.slice(-4)])
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" })

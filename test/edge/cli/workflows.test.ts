@@ -54,8 +54,8 @@ const idIn = (stdout: string): string => {
 
 /** Until its run is parked, for a signal or a child. */
 const untilWaits = async (home: Home, id: string): Promise<void> => {
-  const waits = () => home.query<{ waits: string }>(`SELECT json_extract(progress, '$.waits') AS waits FROM task WHERE id = '${id}'`)
-  await until(`${id} to wait`, () => waits().some((task) => task.waits !== "[]"))
+  const waits = () => home.query<{ waits: string | null }>(`SELECT json_extract(progress, '$.waits') AS waits FROM task WHERE id = '${id}'`)
+  await until(`${id} to wait`, () => waits().some(({ waits }) => waits !== null && waits !== "[]"))
 }
 
 const modules: ReadonlyArray<readonly [string, string, string | null, string]> = [

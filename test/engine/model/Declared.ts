@@ -15,6 +15,9 @@ const heavy = { ...light, class: "heavy", effect: "dangerous", needsApproval: tr
 
 export const kindNames = ["report", "hasty", "deploy", "own"] as const
 
+/** The schedules that are declared in a sequence, or gone. */
+export const scheduleNames = ["pulse", "cron"] as const
+
 /** The version in which `own` is declared no more. */
 const goneAt = 3
 export const versionMax = goneAt

@@ -4,10 +4,10 @@
  */
 import { Effect, Random } from "effect"
 import fc from "fast-check"
-import { type Asked, handle } from "../../../src/control/Commands.ts"
+import { type Asked, handleEither } from "../../../src/control/Commands.ts"
 import { Kinds } from "../../../src/control/Kinds.ts"
 import { childWait, endStep, ended, progress, signalWait, spawn, type StepEnd, suspend, takeChild, takeSignal } from "../../../src/domain/Checkpoint.ts"
-import type { Ask, Channel, Verdict } from "../../../src/domain/Command.ts"
+import type { Ask, Channel, TaskAsk, Verdict } from "../../../src/domain/Command.ts"
 import { type Decision, refused } from "../../../src/domain/Decision.ts"
 import type { EffectClass } from "../../../src/domain/EffectClass.ts"
 import { claim, type Claimed, handBack } from "../../../src/domain/Dispatch.ts"
@@ -23,7 +23,11 @@ import { type StepDraft, stepKey } from "../../../src/domain/Step.ts"
 import type { Task, TaskId } from "../../../src/domain/Task.ts"
 import { isTerminal } from "../../../src/domain/TaskState.ts"
 import { type Change, Engine, EngineReader, Instants } from "../../../src/engine/Engine.ts"
+import type { ClaimPolicy } from "../../../src/domain/Claiming.ts"
+import type { UniqueScope, Wish } from "../../../src/domain/Placement.ts"
+import type { QueueLimits } from "../../../src/domain/Queue.ts"
 import { kindNames, kindsOf } from "./Declared.ts"
+import { declaration, declaring, firing, wish, wishing } from "./Scheduled.ts"
 import { chance, flags, json, mostly, object, text, waitMs } from "./Draws.ts"
 import type { Act, World } from "./World.ts"
 
@@ -65,10 +69,10 @@ const asking = fc.record({
 })
 
 /** What the product's handler would commit, taken from it before it does, so that both engines are given the same. */
-const commanded = (world: World, asked: Asked): ReadonlyArray<Write> => {
+const commanded = (world: World, asked: Asked<Ask>): ReadonlyArray<Write> => {
   const changes: Array<Change<unknown>> = []
   const kinds = kindsOf(world.version)
-  const handled = handle(asked).pipe(
+  const handled = handleEither(asked).pipe(
     Effect.provideService(Engine, {
       ...world.model.engine,
       commit: (change) => Effect.zipRight(Effect.sync(() => changes.push(change)), Effect.interrupt)
@@ -87,7 +91,7 @@ const commanded = (world: World, asked: Asked): ReadonlyArray<Write> => {
 }
 
 /** A command about a task. */
-const about = <D>(weight: number, fits: (task: Task) => boolean, drawn: fc.Arbitrary<D>, ask: (task: TaskId, reason: string | null, drawn: D) => Ask): Row =>
+const about = <D>(weight: number, fits: (task: Task) => boolean, drawn: fc.Arbitrary<D>, ask: (task: TaskId, reason: string | null, drawn: D) => TaskAsk): Row =>
   row(weight, fc.record({ target, asking, reason: fc.option(text, { freq: 9 }), drawn }), (world, { asking, drawn, reason, target }) => {
     const task = pick(world.tasks, target, fits)
     return task === undefined ? [] : commanded(world, { ...asking, ask: ask(task.id, reason, drawn) })
@@ -168,14 +172,58 @@ const drawId = (world: World): TaskId =>
 
 const expiring = (id: TaskId): Write => changing(onTask(id, expire))
 
+const queue = fc.constantFrom("light", "heavy", "mail")
+const span = fc.constantFrom(0, 1_000, 30_000)
+/** Mostly nothing: where the kind says. Else few values, so that tasks meet. */
+const place: fc.Arbitrary<Wish> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({}) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      queue,
+      tenant: fc.constantFrom("a", "b", "c"),
+      priority: fc.constantFrom(-1, 0, 7),
+      concurrency_key: fc.constantFrom("x", "x", "ü😀"),
+      delay_ms: span,
+      unique: fc.record({ key: fc.constantFrom("u", "v"), scope: fc.constantFrom<UniqueScope>("queued", "active") })
+    }, { requiredKeys: [] })
+  },
+  { weight: 1, arbitrary: fc.record({ at_ms: fc.constantFrom(0, 1_800_000_005_000) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ queue, debounce: fc.record({ key: fc.constantFrom("u", "v"), delay_ms: span, max_wait_ms: span }, { requiredKeys: ["key", "delay_ms"] }) }, { requiredKeys: ["debounce"] })
+  }
+)
+
+const limits: fc.Arbitrary<QueueLimits> = fc.record({
+  concurrency: fc.constantFrom(null, 1, 2),
+  perKey: fc.constantFrom(1, 2, 2),
+  rate: fc.constantFrom(null, { count: 1, perMs: 1_000 }, { count: 2, perMs: 30_000 }),
+  paused: flags
+})
+const policy: fc.Arbitrary<ClaimPolicy> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant({}) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kinds: fc.constantFrom(new Set<string>(kindNames), new Set(["report", "own"])),
+      queues: fc.record({ light: limits, heavy: limits, mail: limits }, { requiredKeys: [] }).map((queues) => new Map(Object.entries(queues))),
+      heavyMax: fc.constantFrom(1, 3)
+    }, { requiredKeys: [] })
+  }
+)
+
 /** From so many open tasks on, hardly any more are asked for: the others are to get on. */
 const crowd = 8
 
 export const table = {
-  submit: row(30, fc.record({ asking, kind: fc.constantFrom(...kindNames), payload: json, fit: mostly }), (world, { asking, fit, kind, payload }) => {
+  submit: row(30, fc.record({ asking, kind: fc.constantFrom(...kindNames), payload: json, place, fit: mostly }), (world, { asking, fit, kind, payload, place }) => {
     const open = world.tasks.filter(({ state }) => !isTerminal[state])
-    return fit && open.length >= crowd ? [] : commanded(world, { ...asking, ask: { op: "submit", kind, payload, reason: null } })
+    return fit && open.length >= crowd ? [] : commanded(world, { ...asking, ask: { op: "submit", kind, payload, reason: null, ...place } })
   }),
+
+  steer: row(3, fc.record({ asking, queue, paused: fc.boolean(), reason: fc.option(text, { freq: 9 }) }), (world, { asking, paused, queue, reason }) =>
+    commanded(world, { ...asking, ask: { op: paused ? "pause_queue" : "resume_queue", queue, reason } })),
 
   approve: about(5, isIn("REQUESTED"), nothing, (task, reason) => ({ op: "approve", task, reason })),
   reject: about(1, isIn("REQUESTED", "APPROVED"), nothing, (task, reason) => ({ op: "reject", task, reason })),
@@ -202,12 +250,12 @@ export const table = {
     return asked === undefined ? [] : commanded(world, asked)
   }),
 
-  claim: row(30, fc.record({ limit: fc.integer({ min: 1, max: 4 }), worker: fc.constantFrom("ada", "bo"), fit: mostly }), (world, { fit, limit, worker }) => {
+  claim: row(30, fc.record({ limit: fc.integer({ min: 1, max: 4 }), worker: fc.constantFrom("ada", "bo"), fit: mostly, policy }), (world, { fit, limit, policy, worker }) => {
     const { claimMs } = Effect.runSync(world.model.engine.nextDue)
     if (fit && (claimMs === null || claimMs > world.clocks.wallMs || !world.inForce)) return []
     const kinds = kindsOf(world.version)
     return [{
-      on: (engine) => engine.claim({ limit, rule: (task, now) => claim(task, worker, kinds.get(task.kind)?.version, now) }),
+      on: (engine) => engine.claim({ limit, policy, rule: (task, now) => claim(task, worker, kinds.get(task.kind)?.version, now) }),
       heard: (answer) => (answer as ReadonlyArray<Claimed | null>).forEach((one) => one !== null && world.helds.push({ task: one.task.id, held: one.held }))
     }]
   }),
@@ -261,6 +309,10 @@ export const table = {
   }),
   expireDue: row(3, fc.integer({ min: 1, max: 8 }), (world, limit) => Effect.runSync(world.model.engine.due(world.clocks.wallMs, limit)).map(expiring)),
   expireNobody: row(1, nothing, (world) => [expiring(drawId(world))]),
+
+  scheduleDeclare: row(4, declaration, (world, drawn) => [changing(declaring(world, drawn))]),
+  scheduleFire: row(12, nothing, (world) => firing(world).map((change) => changing(change))),
+  scheduleCommand: row(3, wish, (world, drawn) => [changing(wishing(world, drawn))]),
 
   openEpoch: row(25, fc.record({ leaseMs: fc.constantFrom(600_000, 30_000, 600_000, 1_000), fit: mostly }), (world, { fit, leaseMs }) => {
     if (fit && world.inForce) return []

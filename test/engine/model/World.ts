@@ -10,6 +10,9 @@ import { copyFileSync, existsSync, mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { setImmediate } from "node:timers/promises"
 import { Cause, Context, Effect, Either, Exit, type Fiber, FiberId, Layer, Option, Scope } from "effect"
+import type { ClaimPolicy } from "../../../src/domain/Claiming.ts"
+import type { Ask } from "../../../src/domain/Command.ts"
+import type { QueueLimits } from "../../../src/domain/Queue.ts"
 import type { Epoch, Held } from "../../../src/domain/Lease.ts"
 import type { Refusal } from "../../../src/domain/Refusal.ts"
 import type { Task, TaskId } from "../../../src/domain/Task.ts"
@@ -20,6 +23,7 @@ import * as Live from "../../../src/engine/Live.ts"
 import * as MemoryEngine from "../../../src/engine/MemoryEngine.ts"
 import * as SqliteEngine from "../../../src/engine/SqliteEngine.ts"
 import { type Acknowledged, checkLog } from "./Log.ts"
+import { scheduleNames } from "./Declared.ts"
 
 export type Side = "model" | "file"
 
@@ -113,6 +117,13 @@ const verdictOf = (plain: unknown): Verdict => (plain === "broken" ? "broken" : 
 
 const byText = (a: string, b: string): number => (a < b ? -1 : 1)
 
+const limited: QueueLimits = { concurrency: 1, perKey: 1, rate: { count: 1, perMs: 20_000 }, paused: false }
+const policies: ReadonlyArray<ClaimPolicy> = [
+  {},
+  { kinds: new Set(["report"]), heavyMax: 1 },
+  { queues: new Map([["light", { ...limited, concurrency: null }], ["mail", limited], ["heavy", { ...limited, paused: true }]]) }
+]
+
 /** All that can be read, as plain data. What the contract leaves open is put in order. */
 const snapshot = async ({ engine, reader }: Store, nowMs: number) => {
   const read = Effect.gen(function*() {
@@ -134,6 +145,12 @@ const snapshot = async ({ engine, reader }: Store, nowMs: number) => {
       dueInstants: due.map(instantOf),
       firstDueInstants: (yield* engine.due(nowMs, 2)).map(instantOf),
       nextDue: yield* engine.nextDue,
+      nextClaims: yield* Effect.forEach(policies, engine.nextClaim),
+      queues: yield* reader.queues(nowMs),
+      schedules: yield* reader.schedules,
+      schedulesDue: yield* engine.schedulesDue(nowMs, 10),
+      ticks: yield* Effect.forEach(scheduleNames, (name) => reader.ticks(name, everything)),
+      tickRanges: yield* Effect.forEach(scheduleNames, (name) => Effect.map(reader.tickRanges(name, everything), (ranges) => ranges.map((range) => JSON.stringify(range)).sort(byText))),
       listed: some === undefined ? [] : yield* Effect.all([
         ...taskStates.map((state) => list({ state }, 3)),
         list({ leasedBefore: summary.epoch?.epoch ?? 0 }),
@@ -152,7 +169,7 @@ export class World {
   /** Everything that any worker ever held, oldest first. */
   readonly helds: Array<{ readonly task: TaskId; readonly held: Held }> = []
   /** Every command that was asked under a key, oldest first. */
-  readonly keyed: Array<Commanded> = []
+  readonly keyed: Array<Commanded<Ask>> = []
   /** The version in which every kind is declared now. */
   version = 1
   /** How many writes were asked of both engines. */

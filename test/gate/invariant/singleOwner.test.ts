@@ -12,6 +12,14 @@ describe("singleOwner", () => {
     expect(offenders(found)).toEqual(["one, seq 4, task t1: generation 2 was granted after 0"])
   })
 
+  it("wants the first generation after a restore above its floor, of tasks that are older than it", () => {
+    const restored = event("store.restored", null, { number: 1, generation_floor: 1000 })
+    const before = [...asked("t1"), running("t1"), queuedAgain("t1", "lease_lost"), restored]
+    expect(score(singleOwner(history({ events: [...before, running("t1", 1001), queuedAgain("t1", "retry", 1001), running("t1", 1002)] })))).toBe("3/3")
+    expect(offenders(singleOwner(history({ events: [...before, running("t1", 2)] })))).toEqual(["one, seq 7, task t1: generation 2 was granted after 1000"])
+    expect(score(singleOwner(history({ events: [restored, ...asked("t1"), running("t1")] })))).toBe("1/1")
+  })
+
   it("takes no generation back that was granted once", () => {
     const turns = [1, 2, 1, 2].flatMap((turn) => [running("t1", turn), queuedAgain("t1", "lease_lost", turn)])
     expect(score(singleOwner(history({ events: [...asked("t1"), ...turns] })))).toBe("2/4")

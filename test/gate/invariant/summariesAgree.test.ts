@@ -63,6 +63,22 @@ describe("summariesAgree", () => {
     expect(score(printed(quiet, { ...quiet, status: "degraded" }))).toBe("1/2")
   })
 
+  it("wants restore_hold, and degraded, between a restore and its release and nowhere else", () => {
+    const more = [...events.slice(0, 1), event("store.restored", null, { number: 1, generation_floor: 1000 }), event("store.released", null, { number: 1 }), event("store.restored", null, { number: 2, generation_floor: 2000 })]
+    const at = (asOf: number, reasons: ReadonlyArray<string>, status = reasons.length > 0 ? "degraded" : "healthy") =>
+      ({ at: 2_000_000, summary: { ...summary, ...nothing, as_of_seq: asOf, tasks: { ...nothing.tasks, blocked: 1 }, idempotency: { ...nothing.idempotency, telegram_keys_window: 1 }, status, reasons } })
+    const found = (...summaries: ReadonlyArray<ReturnType<typeof at>>) => offenders(summariesAgree(history({ events: more, journal: { summaries } })))
+    expect(found(at(1, []), at(2, ["restore_hold"]), at(3, []), at(4, ["restore_hold"]))).toEqual([])
+    expect(found(at(2, []))[0]).toContain("does not say restore_hold")
+    expect(found(at(3, ["restore_hold"]))[0]).toContain("no restore that waits for its release")
+    expect(found(at(2, ["restore_hold"], "healthy"))[0]).toContain("the counts make it degraded")
+  })
+
+  it("counts a log of which a payload was pruned as missing", () => {
+    const pruned = events.map((one) => (one.type === "task.running" ? { ...one, payload: null } : one))
+    expect(score(summariesAgree(history({ events: pruned, journal: { summaries: [{ at: 2_000_000, summary }] } })))).toBe("missing: one: the payload of event 5 was pruned")
+  })
+
   it("finds a summary that saw more than the log holds", () => {
     expect(offenders(printed({ ...summary, as_of_seq: 26 }))[0]).toContain("it saw event 26, and the log ends at 25")
   })

@@ -54,6 +54,15 @@ describe("writesFenced", () => {
     expect(score(writesFenced(history({ events: [...begun, step("settled")] })))).toBe("2/2")
   })
 
+  it("lets a restore say anew what nobody knows, and nobody else", () => {
+    const unknown = [...asked("t1"), running("t1"), intent("t1"), unknownOutcome("t1")]
+    const again = event("task.outcome_unknown", "t1", { step: 1, attempt: 1, generation: 1, code: "restored" })
+    const restored = event("store.restored", null, { number: 1, generation_floor: 1000 })
+    expect(score(writesFenced(history({ events: [...unknown, restored, again] })))).toBe("3/3")
+    expect(offenders(writesFenced(history({ events: [...unknown, again] })))).toEqual(["one, seq 7, task t1: task.outcome_unknown was written while the outcome was unknown"])
+    expect(score(writesFenced(history({ events: [...unknown, restored, event("store.released", null), again] })))).toBe("2/3")
+  })
+
   it("finds a step that ends while its run is parked", () => {
     const parked = [...asked("t1"), running("t1"), step("succeeded"), queuedAgain("t1", "suspend")]
     expect(score(writesFenced(history({ events: parked })))).toBe("2/2")

@@ -1,0 +1,83 @@
+/**
+ * Carries out bulk commands: batches of items, each item a change of its own, at the pace that was asked for. What is done stands in
+ * the items, so that a process that dies goes on where it was; after a restart the first batch waits a whole window, and the pace
+ * holds.
+ */
+import { Duration, Effect, Either, FiberMap, Queue } from "effect"
+import { type Bulk, type BulkItem } from "../domain/Bulk.ts"
+import { carryOutItem, endBulk, namingBulk } from "../domain/BulkRules.ts"
+import { onTask } from "../domain/OnTask.ts"
+import { type Change, Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
+import { patience, patiently } from "./Patience.ts"
+
+/** The most items of a batch. */
+const batchMax = 64
+/** Batches a second, while the pace allows less than full ones. */
+const batchesPerS = 10
+/** Bulk commands that are carried out at once. */
+const runningMax = 100
+
+/** The version in which a kind is declared now. */
+export type VersionOf = (kind: string) => string | undefined
+
+const changeFor = ({ number, task }: BulkItem, bulk: Bulk, versionOf: VersionOf): Change<unknown> => {
+  const change = onTask(task, (found, now, { bulk }) => carryOutItem(bulk, found, versionOf(found.kind), now))
+  return { ...change, bulk: { id: bulk.id, number }, rule: (found: Found, now) => namingBulk(change.rule(found, now), bulk.id) }
+}
+
+const isNothing = (answer: Either.Either<unknown, unknown>): boolean => Either.isRight(answer) && answer.right === null
+
+const unstored = (answer: Either.Either<unknown, { readonly _tag: string }>): boolean => Either.isLeft(answer) && answer.left._tag === "EngineUnavailable"
+
+/** Carries out one bulk command to its end. Answers when it has ended, or was stopped. */
+export const carryOut = (id: string, versionOf: VersionOf): Effect.Effect<void, EngineUnavailable, Engine | EngineReader | Instants> =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const reader = yield* EngineReader
+    const { monoMs, wallMs } = yield* Instants
+    const first = yield* reader.bulk(id)
+    if (first === undefined) return
+    const { bulk, counts } = first
+    if (bulk.state !== "running") return
+    const size = Math.max(1, Math.min(batchMax, Math.floor(bulk.ratePerS / batchesPerS)))
+    const windowMs = (size * 1000) / bulk.ratePerS
+    const sinceLast = counts.lastAtMs === null ? windowMs : Math.max(0, wallMs() - counts.lastAtMs)
+    let readyMs = monoMs() + Math.max(0, windowMs - sinceLast)
+
+    const round = Effect.gen(function*() {
+      const items = yield* reader.bulkItems(id, { after: 0, pending: true, limit: size })
+      if (items.length === 0) {
+        yield* Effect.orDie(patiently(engine.commit({ tasks: [], key: null, bulk: { id }, rule: ({ bulk: found }, at) => endBulk(found, at) })))
+        return false
+      }
+      yield* Effect.sleep(Duration.millis(Math.max(0, readyMs - monoMs())))
+      readyMs = Math.max(readyMs, monoMs()) + windowMs
+      const answers = yield* engine.commitAll(items.map((item) => changeFor(item, bulk, versionOf)))
+      if (answers.some(unstored)) yield* Effect.sleep("1 second")
+      // Nothing came of any of them: then it was stopped.
+      return !answers.every(isNothing) || (yield* reader.bulk(id))?.bulk.state === "running"
+    })
+    yield* Effect.repeat(round, { while: (more) => more })
+  })
+
+/** Carries out whatever is asked for, each bulk command in a fiber of its own, until it is interrupted. */
+export const loop = (versionOf: VersionOf) =>
+  Effect.gen(function*() {
+    const engine = yield* Engine
+    const reader = yield* EngineReader
+    const fibers = yield* FiberMap.make<string>()
+    const ended = yield* Queue.sliding<void>(1)
+    const requests = yield* engine.watchRequests
+    const look = Effect.gen(function*() {
+      for (const { id } of yield* reader.bulks({ running: true, limit: runningMax })) {
+        const carried = Effect.retry(carryOut(id, versionOf), { schedule: patience, while: ({ why }) => why !== "closed" }).pipe(
+          Effect.catchAll((error) => Effect.logWarning("a bulk command was left", { bulk: id, reason: error.message })),
+          // Its place is free for one that waits.
+          Effect.zipRight(Queue.offer(ended, undefined))
+        )
+        yield* FiberMap.run(fibers, id, carried, { onlyIfMissing: true })
+      }
+      yield* Effect.race(Queue.take(requests), Queue.take(ended))
+    })
+    return yield* look.pipe(Effect.retry({ schedule: patience }), Effect.forever)
+  }).pipe(Effect.scoped)
