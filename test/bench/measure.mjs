@@ -50,7 +50,7 @@ export const replayed = (calls) =>
     // The engine makes the file, so that the schema is the product's own.
     await Effect.runPromise(Effect.void.pipe(Effect.provide(SqliteEngine.layer({ file, streamId: "db-bench" }).pipe(Layer.provide(Live.layer)))))
     const db = new Database(file)
-    for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY", "wal_autocheckpoint = 1000"]) db.pragma(pragma)
+    for (const pragma of ["journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "temp_store = MEMORY", "wal_autocheckpoint = 4000"]) db.pragma(pragma)
     const statements = new Map()
     const prepared = calls.map(({ method, sql, values }) => {
       if (!statements.has(sql)) statements.set(sql, db.prepare(sql))

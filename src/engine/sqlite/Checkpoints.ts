@@ -9,7 +9,7 @@ import type { Flush } from "../Engine.ts"
 /** Commits that make a checkpoint worth its two syncs. */
 const commitsMin = 16
 /** How long nothing was written. */
-const quietMs = 2
+const quietMs = 50
 
 /** Answers the function that is called after each commit. */
 export const make = (db: Database.Database, flush: Flush["Type"]): (() => void) => {

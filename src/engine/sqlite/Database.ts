@@ -75,7 +75,7 @@ export const open = (file: string, made: { readonly id: string; readonly atMs: n
   })
 
 /** The most bytes that an empty write-ahead log keeps on the disk. */
-const walKeptBytes = 16 * 1024 * 1024
+const walKeptBytes = 32 * 1024 * 1024
 
 /** How long a reader that has the file open may hold up its making. Nothing runs yet that could be blocked. */
 const openingMs = 1000
@@ -89,8 +89,9 @@ const harden = (db: Database.Database): void => {
   db.pragma("synchronous = FULL")
   db.pragma("foreign_keys = ON")
   db.pragma("temp_store = MEMORY")
-  db.pragma("wal_autocheckpoint = 1000")
-  // What a long reader made it grow to is given back at the next checkpoint that empties it.
+  db.pragma("wal_autocheckpoint = 4000")
+  // A thousand pages, as SQLite has it, would be every thirtieth request of a system that is hardly busy, which waits for it. What a
+  // long reader made the log grow to is given back at the next checkpoint that empties it.
   db.pragma(`journal_size_limit = ${walKeptBytes}`)
   db.pragma("busy_timeout = 0")
 }
