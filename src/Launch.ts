@@ -35,12 +35,19 @@ export const run = async <A>(effect: Effect.Effect<A, Failure>): Promise<A | Fai
   Exit.match(await Effect.runPromiseExit(effect), { onSuccess: (value): A | Failed => value, onFailure: failedOf })
 
 // Standard output belongs to the answer.
-const warnings = Layer.merge(
+export const warnings = Layer.merge(
   Logger.replace(Logger.defaultLogger, Logger.logfmtLogger.pipe(Logger.map((line) => void process.stderr.write(`${line}\n`)))),
   Logger.minimumLogLevel(LogLevel.Warning)
 )
 
 export const reading = (place: Place) => Layer.merge(SqliteReader.layer(fileOf(place)), Live.instants)
+
+/** Reads the file of a place, and says first what it has lost. */
+export const readingAt = <A>(place: Place, print: Print, read: Effect.Effect<A, Failure, EngineReader | Instants>): Effect.Effect<A, Failure> =>
+  Effect.zipRight(
+    Effect.map(lossIn(fileOf(place)), (lost) => (lost === null ? undefined : print.say(lost.message))),
+    Effect.provide(read, reading(place))
+  )
 
 const lookAt = (print: Print, action: Exclude<Look, { readonly _tag: "Summary" }>, limits: LimitsInForce | null): Effect.Effect<number, Failure, EngineReader | Instants> => {
   switch (action._tag) {
@@ -72,9 +79,7 @@ export const look = async (print: Print, action: Look, place: Place): Promise<nu
   if (action._tag === "Preview" && typeof action.of !== "string") return run(Effect.provide(tryPreview(print, action.of, action.count, action.fromMs), Live.instants))
   const limits = action._tag === "Queues" && place.db === undefined ? await limitsOf(place.config) : null
   if (limits !== null && "tag" in limits) return limits
-  const saysWhatIsLost = Effect.map(lossIn(fileOf(place)), (lost) => (lost === null ? undefined : print.say(lost.message)))
-  const effect: Effect.Effect<number, Failure> = Effect.zipRight(saysWhatIsLost, lookAt(print, action, limits).pipe(Effect.provide(reading(place))))
-  return run(effect)
+  return run(readingAt(place, print, lookAt(print, action, limits)))
 }
 
 /** Decides a command here, since no server answered. */

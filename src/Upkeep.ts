@@ -18,7 +18,7 @@ import type { UpkeepAction } from "./edge/cli/UpkeepVerbs.ts"
 import { EngineReader } from "./engine/Engine.ts"
 import { DatabaseRefused, readVersion } from "./engine/sqlite/Database.ts"
 import * as SqliteEngine from "./engine/SqliteEngine.ts"
-import { type Failed, reading, run } from "./Launch.ts"
+import { type Failed, reading, readingAt, run, warnings } from "./Launch.ts"
 import * as Layers from "./Layers.ts"
 import { Kinds } from "./control/Kinds.ts"
 import { reach } from "./Reach.ts"
@@ -37,7 +37,7 @@ const here = <A, E>(place: Place, use: (config: Config.Config) => Effect.Effect<
     const file = databaseFile(config.dataDir)
     if ((yield* readVersion(file)) === 0) return yield* new DatabaseRefused({ file, why: "missing", version: 0 })
     return yield* Effect.provide(use(config), Layer.merge(Layers.engine(config), Layers.kinds(config)))
-  })
+  }).pipe(Effect.provide(warnings))
 
 const standing = (id: string) =>
   Effect.flatMap(EngineReader, (reader) => Effect.map(reader.bulk(id), (found) => (found === undefined ? undefined : bulkAnswerFor(found.bulk, found.counts))))
@@ -186,7 +186,7 @@ const rebuild = (print: Print, place: Place) =>
 
 export const carryOut = async (action: UpkeepAction, place: Place, print: Print): Promise<number | Failed> => {
   if (action._tag === "Bulk") return bulk(action.ask, action.key, action.wait, place, print)
-  if (action._tag !== "Prune") return run(Effect.provide(lookAt(print, action), reading(place)))
+  if (action._tag !== "Prune") return run(readingAt(place, print, lookAt(print, action)))
   if (action.rebuild) return run(rebuild(print, place))
-  return action.dryRun ? run(Effect.provide(prunableNow(print, place), reading(place))) : pruneNow(place, print)
+  return action.dryRun ? run(readingAt(place, print, prunableNow(print, place))) : pruneNow(place, print)
 }

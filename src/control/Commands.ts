@@ -14,7 +14,7 @@ import { taskIdFrom, traceFrom } from "../domain/Ids.ts"
 import type { Kind, KindUnknown, PayloadRefused } from "../domain/Kind.ts"
 import type { Now } from "../domain/Now.ts"
 import { onTask } from "../domain/OnTask.ts"
-import { uniqueName, uniqueNameOf, type Wish } from "../domain/Placement.ts"
+import { ownName, uniqueNameOf, type Wish } from "../domain/Placement.ts"
 import { cancel, kill, reconcile, recover } from "../domain/Recovery.ts"
 import { release as releaseRule } from "../domain/Restore.ts"
 import { ReasonMissing, type Refusal, TaskNotFound } from "../domain/Refusal.ts"
@@ -105,10 +105,6 @@ export const submission = (
 ): Change<Answer> => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null, ...wish }, actor, channel, key, trace: drawTrace(chance) }, kind, drawId(chance, wallMs))
 
 type AskOnTask = Exclude<TaskAsk, { op: "submit" }>
-
-// A recovery would take the unique key of its task back.
-const ownName = ([task]: ReadonlyArray<Task | undefined>): string | null =>
-  task === undefined || task.unique === null ? null : uniqueName(task.tenant, task.kind, task.unique.key)
 
 const onOne = (asked: Command<AskOnTask>) =>
   Effect.gen(function*() {

@@ -23,7 +23,7 @@ import { about, type Answer, byCommand, type Decision, granted, refuseCommand } 
 import { resume } from "./Dispatch.ts"
 import type { Now } from "./Now.ts"
 import { cancel, recover } from "./Recovery.ts"
-import { BulkNotFound, NothingMatched, ReasonMissing, TooManyMatched } from "./Refusal.ts"
+import { BulkNotFound, NothingMatched, ReasonMissing, type Refusal, TooManyMatched } from "./Refusal.ts"
 import { reject } from "./Request.ts"
 import type { LostReason } from "./Schedule.ts"
 import type { Task, TaskId } from "./Task.ts"
@@ -97,7 +97,15 @@ export const stopBulk = (found: FoundBulk | undefined, command: Command<BulkAskT
   return granted(bulkAnswerFor(after, counts), { bulks: [{ _tag: "Put", bulk: after, items: [] }], events: [byCommand(event, command)] })
 }
 
-const byVerb = (bulk: Bulk, task: Task, version: string | undefined, now: Now): Decision<Answer> => {
+/** What the rule of an item is given beside its task. */
+export interface KnownOfTask {
+  /** The kind as it is declared now. */
+  readonly version: string | undefined
+  /** The task that has the unique key which a recovery would take back. */
+  readonly holder: Task | undefined
+}
+
+const byVerb = (bulk: Bulk, task: Task, { holder, version }: KnownOfTask, now: Now): Decision<Answer> => {
   const { actor, channel, id, reason, trace, verb } = bulk
   const as = <O extends BulkVerb>(op: O) => ({ ask: { op, task: task.id, reason }, actor, channel, key: null, trace, bulk: id })
   switch (verb) {
@@ -106,25 +114,42 @@ const byVerb = (bulk: Bulk, task: Task, version: string | undefined, now: Now): 
     case "resume":
       return resume(task, as("resume"), version, now)
     case "recover":
-      return recover(task, as("recover"), version, now)
+      return recover(task, as("recover"), version, now, holder)
     case "reject":
       return reject(task, as("reject"), now)
   }
 }
 
+// Nothing, when the bulk command was stopped or the item has its result.
+const waiting = (found: FoundBulk | undefined) =>
+  found?.item === undefined || found.bulk.state !== "running" || found.item.outcome !== null ? undefined : { bulk: found.bulk, item: found.item }
+
+/** Gives up one item that cannot be carried out, without a look at its task: that may be what fails. */
+export const giveUpItem = (found: FoundBulk | undefined, refusal: Refusal, now: Now): Decision<ItemOutcome | null> => {
+  const { bulk, item } = waiting(found) ?? {}
+  if (bulk === undefined || item === undefined) return granted(null, {})
+  const { actor, channel, id, reason, trace, verb } = bulk
+  const decision = refuseCommand({ ask: { op: verb, reason }, actor, channel, key: null, trace, bulk: id }, null, refusal)
+  return {
+    ...decision,
+    answer: Either.right("refused"),
+    bulks: [{ _tag: "Item", bulk: id, number: item.number, outcome: "refused", code: refusal._tag, atMs: now.wallMs }]
+  }
+}
+
 /**
  * Carries out one item by the rule of its verb, and stores what came of it along. Nothing, when the bulk command was stopped or the
- * item has its result. `version` is the kind as it is declared now.
+ * item has its result.
  */
-export const carryOutItem = (found: FoundBulk | undefined, task: Task, version: string | undefined, now: Now): Decision<ItemOutcome | null> => {
-  const { bulk, item } = found ?? {}
-  if (bulk === undefined || item === undefined || bulk.state !== "running" || item.outcome !== null) return granted(null, {})
+export const carryOutItem = (found: FoundBulk | undefined, task: Task, known: KnownOfTask, now: Now): Decision<ItemOutcome | null> => {
+  const { bulk, item } = waiting(found) ?? {}
+  if (bulk === undefined || item === undefined) return granted(null, {})
   const ends = (outcome: ItemOutcome, code: string | null): BulkChange => ({ _tag: "Item", bulk: bulk.id, number: item.number, outcome, code, atMs: now.wallMs })
   if (!fits(task, bulk.matching)) {
     const event = about(task, "bulk.skipped", bulk.actor, { number: item.number, state: task.state, code: noLongerFits })
     return granted("skipped", { events: [event], bulks: [ends("skipped", noLongerFits)] })
   }
-  const decision = byVerb(bulk, task, version, now)
+  const decision = byVerb(bulk, task, known, now)
   const outcome: ItemOutcome = Either.match(decision.answer, { onLeft: () => "refused" as const, onRight: ({ moved }) => (moved ? "done" as const : "skipped" as const) })
   const code = Either.match(decision.answer, { onLeft: ({ _tag }) => _tag, onRight: ({ moved }) => (moved ? null : nothingToDo) })
   return { ...decision, answer: Either.right(outcome), bulks: [ends(outcome, code)] }

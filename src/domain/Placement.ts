@@ -85,6 +85,10 @@ const uniqueOf = ({ debounce, unique }: Wish): Unique | null =>
 /** What a unique key stands for in the whole store: keys of other kinds and tenants are others. */
 export const uniqueName = (tenant: string, kind: string, key: string): string => `${tenant}\n${kind}\n${key}`
 
+/** The name that a recovery of the first task would take back, or null. */
+export const ownName = ([task]: ReadonlyArray<Task | undefined>): string | null =>
+  task === undefined || task.unique === null ? null : uniqueName(task.tenant, task.kind, task.unique.key)
+
 /** The name under which a request asks to be the only one, or null. */
 export const uniqueNameOf = (kind: string, wish: Wish): string | null => {
   const unique = uniqueOf(wish)

@@ -37,6 +37,9 @@ export const printable = (text: string): string =>
   text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (char) =>
     char === "\t" ? " " : `\\u{${char.codePointAt(0)?.toString(16)}}`)
 
+/** The same for text that has one line: a line feed is escaped as well, so that it cannot pass for a line of the program. */
+export const oneLine = (text: string): string => printable(text).replaceAll("\n", "\\u{a}")
+
 /** An error as it is stored: redacted, well-formed, at most `errorBytesMax` bytes of UTF-8, cut at a character. */
 export const storedError = (text: string): string => {
   const bytes = new TextEncoder().encode(redact(text))

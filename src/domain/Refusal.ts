@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { Hold } from "./Hold.ts"
+import { oneLine } from "./Redaction.ts"
 import { TaskState } from "./Task.ts"
 
 /** There is no such task. */
@@ -59,10 +60,13 @@ export class LeaseInForce extends Schema.TaggedError<LeaseInForce>()("LeaseInFor
   }
 }
 
+// As the command line has it.
+const wordsOf = (op: string): string => op.replace(/^(pause|resume)_queue$/, "queue $1").replace(/^schedule-/, "schedule ")
+
 /** Whatever stops, recovers or settles something needs a reason. */
 export class ReasonMissing extends Schema.TaggedError<ReasonMissing>()("ReasonMissing", { op: Schema.String }) {
   override get message() {
-    return `${this.op} needs a reason`
+    return `${wordsOf(this.op)} needs a reason`
   }
 }
 
@@ -171,6 +175,13 @@ export class BulkNotFound extends Schema.TaggedError<BulkNotFound>()("BulkNotFou
   }
 }
 
+/** The store takes no change of this task, while it takes others. The item of the bulk command is given up, the task is as it was. */
+export class ItemNotStored extends Schema.TaggedError<ItemNotStored>()("ItemNotStored", { task: Schema.String }) {
+  override get message() {
+    return `no change of task ${this.task} can be stored; opsgate doctor looks for the cause`
+  }
+}
+
 /** Nobody knows which step it was: the backup that the task was restored from does not know it. */
 export class StepNotRecorded extends Schema.TaggedError<StepNotRecorded>()("StepNotRecorded", { task: Schema.String, step: Schema.Int }) {
   override get message() {
@@ -181,7 +192,7 @@ export class StepNotRecorded extends Schema.TaggedError<StepNotRecorded>()("Step
 /** There is no such schedule. */
 export class ScheduleNotFound extends Schema.TaggedError<ScheduleNotFound>()("ScheduleNotFound", { schedule: Schema.String }) {
   override get message() {
-    return `there is no schedule ${this.schedule}`
+    return `there is no schedule ${oneLine(this.schedule)}`
   }
 }
 
@@ -225,6 +236,7 @@ export const Refusal = Schema.Union(
   NothingMatched,
   TooManyMatched,
   BulkNotFound,
+  ItemNotStored,
   StepNotRecorded,
   ScheduleNotFound,
   ScheduleRefused

@@ -5,8 +5,10 @@
  */
 import { Duration, Effect, Either, FiberMap, Queue } from "effect"
 import { type Bulk, type BulkItem } from "../domain/Bulk.ts"
-import { carryOutItem, endBulk, namingBulk } from "../domain/BulkRules.ts"
+import { carryOutItem, endBulk, giveUpItem, namingBulk } from "../domain/BulkRules.ts"
 import { onTask } from "../domain/OnTask.ts"
+import { ownName } from "../domain/Placement.ts"
+import { ItemNotStored, type Refusal } from "../domain/Refusal.ts"
 import { type Change, Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
 import { patience, patiently } from "./Patience.ts"
 
@@ -14,6 +16,8 @@ import { patience, patiently } from "./Patience.ts"
 const batchMax = 64
 /** Batches a second, while the pace allows less than full ones. */
 const batchesPerS = 10
+/** Tries of an item whose change the store does not take. */
+const triesMax = 3
 /** Bulk commands that are carried out at once. */
 const runningMax = 100
 
@@ -21,13 +25,56 @@ const runningMax = 100
 export type VersionOf = (kind: string) => string | undefined
 
 const changeFor = ({ number, task }: BulkItem, bulk: Bulk, versionOf: VersionOf): Change<unknown> => {
-  const change = onTask(task, (found, now, { bulk }) => carryOutItem(bulk, found, versionOf(found.kind), now))
-  return { ...change, bulk: { id: bulk.id, number }, rule: (found: Found, now) => namingBulk(change.rule(found, now), bulk.id) }
+  const change = onTask(task, (found, now, { bulk, holder }) => carryOutItem(bulk, found, { version: versionOf(found.kind), holder }, now))
+  return { ...change, ...(bulk.verb === "recover" ? { unique: ownName } : {}), bulk: { id: bulk.id, number }, rule: (found: Found, now) => namingBulk(change.rule(found, now), bulk.id) }
 }
 
 const isNothing = (answer: Either.Either<unknown, unknown>): boolean => Either.isRight(answer) && answer.right === null
 
-const unstored = (answer: Either.Either<unknown, { readonly _tag: string }>): boolean => Either.isLeft(answer) && answer.left._tag === "EngineUnavailable"
+type Answered = Either.Either<unknown, Refusal | EngineUnavailable>
+
+const unstored = (answer: Answered): boolean => Either.isLeft(answer) && answer.left._tag === "EngineUnavailable"
+
+/**
+ * What an item is given up with, or null while it is worth another try. A disk that is full, locked or read-only is waited for, however
+ * long that takes; what else is in the way is this task's own, and stays there.
+ */
+const giveUpWith = ({ task }: BulkItem, answer: Answered | undefined, tries: number): Refusal | null => {
+  if (answer === undefined || Either.isRight(answer)) return null
+  const { left } = answer
+  if (left._tag !== "EngineUnavailable") return left
+  return isOwn(answer) && tries >= triesMax ? new ItemNotStored({ task }) : null
+}
+
+const isOwn = (answer: Answered | undefined): boolean =>
+  answer !== undefined && Either.isLeft(answer) && answer.left._tag === "EngineUnavailable" && (answer.left.why === "other" || answer.left.why === "damaged")
+
+/**
+ * Gives up the items that failed too often. Whether the store works at all shows at once: if it does not, this is not stored either,
+ * and the items wait as before.
+ */
+const givingUp = (bulk: string) => {
+  const tries = new Map<number, number>()
+  return (items: ReadonlyArray<BulkItem>, answers: ReadonlyArray<Answered>) =>
+    Effect.gen(function*() {
+      const engine = yield* Engine
+      const failed = items.flatMap((item, index) => {
+        const answer = answers[index]
+        if (isOwn(answer)) tries.set(item.number, (tries.get(item.number) ?? 0) + 1)
+        const refusal = giveUpWith(item, answer, tries.get(item.number) ?? 0)
+        return refusal === null ? [] : [{ item, refusal }]
+      })
+      if (failed.length === 0) return
+      const ended = yield* engine.commitAll(failed.map(({ item, refusal }): Change<unknown> => ({
+        tasks: [],
+        key: null,
+        bulk: { id: bulk, number: item.number },
+        rule: (found, now) => namingBulk(giveUpItem(found.bulk, refusal, now), bulk)
+      })))
+      if (ended.some(unstored)) return
+      yield* Effect.logWarning("tasks of a bulk command were given up", { bulk, tasks: failed.length, first: failed[0]?.item.task, reason: failed[0]?.refusal.message })
+    })
+}
 
 /** Carries out one bulk command to its end. Answers when it has ended, or was stopped. */
 export const carryOut = (id: string, versionOf: VersionOf): Effect.Effect<void, EngineUnavailable, Engine | EngineReader | Instants> =>
@@ -44,6 +91,8 @@ export const carryOut = (id: string, versionOf: VersionOf): Effect.Effect<void, 
     const sinceLast = counts.lastAtMs === null ? windowMs : Math.max(0, wallMs() - counts.lastAtMs)
     let readyMs = monoMs() + Math.max(0, windowMs - sinceLast)
 
+    const giveUp = givingUp(id)
+
     const round = Effect.gen(function*() {
       const items = yield* reader.bulkItems(id, { after: 0, pending: true, limit: size })
       if (items.length === 0) {
@@ -53,6 +102,7 @@ export const carryOut = (id: string, versionOf: VersionOf): Effect.Effect<void, 
       yield* Effect.sleep(Duration.millis(Math.max(0, readyMs - monoMs())))
       readyMs = Math.max(readyMs, monoMs()) + windowMs
       const answers = yield* engine.commitAll(items.map((item) => changeFor(item, bulk, versionOf)))
+      yield* giveUp(items, answers)
       if (answers.some(unstored)) yield* Effect.sleep("1 second")
       // Nothing came of any of them: then it was stopped.
       return !answers.every(isNothing) || (yield* reader.bulk(id))?.bulk.state === "running"

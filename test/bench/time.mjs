@@ -46,7 +46,8 @@ const fill = async (file) => {
 /** Opens what is in the file and does nothing; prints what that costs. */
 const idle = async (file) => {
   const ops = await Opsgate.open({ file, tasks: [beat, parked], workers: 256, schedules })
-  await sleep(3000)
+  // What was made at the start is collected some ten seconds later, once.
+  await sleep(15_000)
   const before = process.cpuUsage()
   const startedAt = performance.now()
   await sleep(idleSeconds * 1000)

@@ -45,7 +45,7 @@ const requested = (verb: Bulk["verb"], ids: ReadonlyArray<TaskId>, matching: Mat
 
 const carriedOut = (bulk: string, number: number, task: TaskId, version = "v1") =>
   Effect.flatMap(Engine, (engine) => {
-    const change = onTask(task, (found, now, { bulk: known }) => carryOutItem(known, found, version, now))
+    const change = onTask(task, (found, now, { bulk: known, holder }) => carryOutItem(known, found, { version, holder }, now))
     return engine.commit({ ...change, bulk: { id: bulk, number }, rule: (found, now) => namingBulk(change.rule(found, now), bulk) })
   })
 

@@ -41,6 +41,7 @@ const byTag = {
   NothingMatched: exitCode.failure,
   TooManyMatched: exitCode.usage,
   BulkNotFound: exitCode.notFound,
+  ItemNotStored: exitCode.failure,
   KindUnknown: exitCode.notFound,
   PayloadRefused: exitCode.usage,
   EngineUnavailable: exitCode.failure

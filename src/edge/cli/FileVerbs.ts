@@ -2,7 +2,7 @@
 import { type Command, Option } from "commander"
 import { DateTime } from "effect"
 import { reasonMax } from "../../domain/AskLimits.ts"
-import { printable } from "../../domain/Redaction.ts"
+import { oneLine } from "../../domain/Redaction.ts"
 import type { BackupReport, DoctorReport, RestoreReport } from "../../domain/Reports.ts"
 import { exitCode } from "./ExitCode.ts"
 
@@ -43,28 +43,28 @@ export const addFileVerbs = (program: Command, looking: (command: Command) => Co
 const when = (atMs: number): string => DateTime.formatIso(DateTime.unsafeMake(atMs))
 
 export const backupText = ({ bytes, counts, file, head }: BackupReport): string =>
-  `${printable(file)}: ${bytes} bytes, ${counts["tasks"] ?? 0} tasks, ${head.seq} events, verified\nhead ${head.hash}`
+  `${oneLine(file)}: ${bytes} bytes, ${counts["tasks"] ?? 0} tasks, ${head.seq} events, verified\nhead ${head.hash}`
 
 export const restoreText = ({ backup, bulks_stopped, events_lost, file, head, kinds_unknown, schedules_passed, set_aside, tasks }: RestoreReport): string =>
   [
-    `${printable(file)} restored from ${printable(backup)}, up to event ${head.seq}`,
-    ...(set_aside === null ? [] : [`what bore the name is kept as ${printable(set_aside)}`]),
+    `${oneLine(file)} restored from ${oneLine(backup)}, up to event ${head.seq}`,
+    ...(set_aside === null ? [] : [`what bore the name is kept as ${oneLine(set_aside)}`]),
     ...(events_lost === null ? [] : [`${events_lost} events were acknowledged after the backup and are not in it`]),
     `runs taken back: ${tasks.requeued}, parked with an unknown outcome: ${tasks.parked}, asked anew: ${tasks.asks_anew}, canceled: ${tasks.canceled}`,
     ...(schedules_passed === 0 ? [] : [`schedules whose ticks since the backup are missed: ${schedules_passed} (run them by: opsgate schedule backfill)`]),
     ...(bulks_stopped === 0 ? [] : [`bulk commands stopped: ${bulks_stopped}`]),
-    ...(kinds_unknown.length === 0 ? [] : [`not declared as they were, so taken for dangerous: ${kinds_unknown.map(printable).join(", ")}`]),
+    ...(kinds_unknown.length === 0 ? [] : [`not declared as they were, so taken for dangerous: ${kinds_unknown.map(oneLine).join(", ")}`]),
     "it begins nothing until: opsgate release --reason \"<why>\""
   ].join("\n")
 
 export const doctorText = ({ checks, file, findings, status, unchecked }: DoctorReport): string =>
   [
-    `${printable(file)}: ${status}, ${checks} checks, ${findings.length} findings`,
+    `${oneLine(file)}: ${status}, ${checks} checks, ${findings.length} findings`,
     ...findings.flatMap(({ code, found, remedy, severity, since_ms }) => [
-      `${severity === "damage" ? "DAMAGE " : "warning"} ${code}: ${printable(found)}${since_ms === null ? "" : ` (since ${when(since_ms)})`}`,
-      `        ${printable(remedy)}`
+      `${severity === "damage" ? "DAMAGE " : "warning"} ${code}: ${oneLine(found)}${since_ms === null ? "" : ` (since ${when(since_ms)})`}`,
+      `        ${oneLine(remedy)}`
     ]),
-    ...unchecked.map(({ check, why }) => `not checked: ${check} (${printable(why)})`)
+    ...unchecked.map(({ check, why }) => `not checked: ${check} (${oneLine(why)})`)
   ].join("\n")
 
 const doctorCodes = { ok: exitCode.ok, degraded: exitCode.degraded, damaged: exitCode.failure } as const satisfies Record<DoctorReport["status"], number>

@@ -1,6 +1,6 @@
 /** What a person reads on the terminal. Nothing from outside is printed raw; JSON goes to stdout alone, everything else is words. */
 import { DateTime } from "effect"
-import { printable } from "../../domain/Redaction.ts"
+import { oneLine } from "../../domain/Redaction.ts"
 import { shortId } from "../../domain/TaskState.ts"
 import type { QueueRow } from "../../control/QueueViews.ts"
 import type { Detail, Row, StepRow } from "../../control/Views.ts"
@@ -16,14 +16,14 @@ export const listText = (rows: ReadonlyArray<Row>): string =>
 
 const lineOf = (row: Row): string => {
   const marks = [row.outcome_unknown ? "outcome unknown" : "", row.holds.length > 0 ? `waits for ${row.holds.join(", ")}` : "", row.cancel_requested ? "cancel requested" : ""].filter((mark) => mark !== "")
-  return `${pad(row.short, 7)} ${pad(row.state, 10)} ${pad(row.class, 6)} ${pad(String(row.attempt), 8)} ${printable(row.kind)}${marks.length > 0 ? `  (${marks.join("; ")})` : ""}`
+  return `${pad(row.short, 7)} ${pad(row.state, 10)} ${pad(row.class, 6)} ${pad(String(row.attempt), 8)} ${oneLine(row.kind)}${marks.length > 0 ? `  (${marks.join("; ")})` : ""}`
 }
 
 const stepHead = ["STEP", "NAME", "SORT", "EFFECT", "STATE", "ATTEMPT", "STARTED", "ENDED", "ERROR"]
 
 const cellsOf = (step: StepRow): ReadonlyArray<string> => [
   String(step.number),
-  printable(step.name),
+  oneLine(step.name),
   step.sort,
   step.effect,
   step.copied_from === null ? step.state : `${step.state}, copied`,
@@ -31,7 +31,7 @@ const cellsOf = (step: StepRow): ReadonlyArray<string> => [
   when(step.started_at),
   when(step.ended_at),
   // In one line: what else an error says is in the JSON.
-  step.code === null && step.error === null ? "" : printable([step.code, step.error?.split("\n")[0]].filter((word) => typeof word === "string" && word !== "").join(": "))
+  step.code === null && step.error === null ? "" : oneLine([step.code, step.error?.split("\n")[0]].filter((word) => typeof word === "string" && word !== "").join(": "))
 ]
 
 /** The table of steps. */
@@ -52,7 +52,7 @@ const limitsText = ({ limits }: QueueRow): string =>
   ].filter((text) => text !== "").join(", ")
 
 const pausedText = ({ paused, paused_by, paused_since, reason }: QueueRow): string =>
-  paused ? `paused ${paused_since === null ? "by the configuration" : `since ${when(paused_since)} by ${printable(paused_by ?? "")}: ${printable(reason ?? "")}`}` : ""
+  paused ? `paused ${paused_since === null ? "by the configuration" : `since ${when(paused_since)} by ${oneLine(paused_by ?? "")}: ${oneLine(reason ?? "")}`}` : ""
 
 const queueHead = ["QUEUE", "QUEUED", "DUE", "OLDEST DUE", "RUNNING", "LIMITS", ""]
 
@@ -65,10 +65,10 @@ export const queuesText = (rows: ReadonlyArray<QueueRow>, nowMs: number): string
 }
 
 // `signal:go`, `child:01…`: the words of the row.
-const waitName = (wait: string): string => (wait.startsWith("child:") ? `task ${shortId(wait)}` : printable(wait.replace(":", " ")))
+const waitName = (wait: string): string => (wait.startsWith("child:") ? `task ${shortId(wait)}` : oneLine(wait.replace(":", " ")))
 
 const waitText = ({ for: names, since, steps, until }: NonNullable<Detail["waits"]>): string => {
-  const where = steps.map(({ name, number }) => `step ${number} ${JSON.stringify(printable(name))}`).join(", ")
+  const where = steps.map(({ name, number }) => `step ${number} ${JSON.stringify(oneLine(name))}`).join(", ")
   const time = until === null ? "" : `until ${when(until)}`
   const what = names.length === 0 ? time : `for ${names.map(waitName).join(", ")}${until === null ? "" : `, ${time} at the latest`}`
   return `waits ${what}, since ${when(since)} (${where})`
@@ -77,11 +77,11 @@ const waitText = ({ for: names, since, steps, until }: NonNullable<Detail["waits
 // Only what is not as it always is.
 const placeText = (task: Detail): ReadonlyArray<string> => {
   const words = [
-    task.queue === task.class ? "" : `queue ${printable(task.queue)}`,
+    task.queue === task.class ? "" : `queue ${oneLine(task.queue)}`,
     task.priority === 0 ? "" : `priority ${task.priority}`,
-    task.tenant === "default" ? "" : `tenant ${printable(task.tenant)}`,
-    task.concurrency_key === null ? "" : `concurrency key ${printable(task.concurrency_key)}`,
-    task.unique === null ? "" : `unique key ${printable(task.unique.key)}`
+    task.tenant === "default" ? "" : `tenant ${oneLine(task.tenant)}`,
+    task.concurrency_key === null ? "" : `concurrency key ${oneLine(task.concurrency_key)}`,
+    task.unique === null ? "" : `unique key ${oneLine(task.unique.key)}`
   ].filter((word) => word !== "")
   return words.length === 0 ? [] : [`stands    ${words.join(", ")}`]
 }
@@ -89,37 +89,37 @@ const placeText = (task: Detail): ReadonlyArray<string> => {
 const failureText = ({ attempts, failure, state }: Detail): ReadonlyArray<string> =>
   failure === null || state === "SUCCEEDED" || attempts.some(({ code, error }) => code === failure.code && error === failure.error)
     ? []
-    : [`failure   ${printable(failure.code)}: ${printable(failure.error)}`]
+    : [`failure   ${oneLine(failure.code)}: ${oneLine(failure.error)}`]
 
 const relatives = (label: string, found: Detail["children"]): ReadonlyArray<string> =>
-  found.map(({ kind, short, state, step, task }) => `${pad(label, 9)} ${task} (${short}) ${printable(kind)} ${state}${step === null ? "" : `, step ${step}`}`)
+  found.map(({ kind, short, state, step, task }) => `${pad(label, 9)} ${task} (${short}) ${oneLine(kind)} ${state}${step === null ? "" : `, step ${step}`}`)
 
 export const detailText = (task: Detail): string => {
   const lines = [
     `task      ${task.id} (${task.short})`,
-    `kind      ${printable(task.kind)}  ${task.class}, risk ${printable(task.risk)}`,
+    `kind      ${oneLine(task.kind)}  ${task.class}, risk ${oneLine(task.risk)}`,
     ...placeText(task),
     `state     ${task.state}${task.blocked ? ", blocked" : ""}`,
     ...(task.holds.length > 0 ? [`waits for ${task.holds.join(", ")}`] : []),
     ...(task.waits === null ? [] : [waitText(task.waits)]),
     ...(task.unknown === null ? [] : [`unknown   since ${when(task.unknown.sinceMs)}: step ${task.unknown.step} may or may not have happened (${task.unknown.code})`]),
-    ...(task.cancel === null ? [] : [`cancel    requested by ${printable(task.cancel.actor)}: ${printable(task.cancel.reason)}`]),
-    `requested by ${printable(task.requester)} at ${when(task.created_at)}`,
+    ...(task.cancel === null ? [] : [`cancel    requested by ${oneLine(task.cancel.actor)}: ${oneLine(task.cancel.reason)}`]),
+    `requested by ${oneLine(task.requester)} at ${when(task.created_at)}`,
     ...(task.parent === null ? [] : [`parent    ${task.parent.task} (${shortId(task.parent.task)}), step ${task.parent.step}`]),
     ...(task.forked_from === null ? [] : [`forked from ${task.forked_from.task} (${shortId(task.forked_from.task)}), at step ${task.forked_from.step}`]),
     ...(task.pruned_at === null
-      ? [`payload   ${printable(JSON.stringify(task.payload))}`]
+      ? [`payload   ${oneLine(JSON.stringify(task.payload))}`]
       : [`pruned    at ${when(task.pruned_at)}: payload, results and errors are gone; their digests and the record stay`]),
-    ...(task.dismissed === null ? [] : [`dismissed by ${printable(task.dismissed.actor)} at ${when(task.dismissed.at)}: ${printable(task.dismissed.reason)}`]),
+    ...(task.dismissed === null ? [] : [`dismissed by ${oneLine(task.dismissed.actor)} at ${when(task.dismissed.at)}: ${oneLine(task.dismissed.reason)}`]),
     `trace     ${task.trace}`,
-    ...(task.result === null ? [] : [`result    ${printable(JSON.stringify(task.result))}`]),
+    ...(task.result === null ? [] : [`result    ${oneLine(JSON.stringify(task.result))}`]),
     ...failureText(task),
     ...relatives("child", task.children),
     ...relatives("fork", task.forks),
-    ...task.signals.map(({ actor, at, name }) => `signal    ${printable(name)} by ${printable(actor)} at ${when(at)}, not taken yet`),
+    ...task.signals.map(({ actor, at, name }) => `signal    ${oneLine(name)} by ${oneLine(actor)} at ${when(at)}, not taken yet`),
     ...task.attempts.flatMap((attempt) => [
       `attempt   ${attempt.number} (generation ${attempt.generation}) ${attempt.code} at ${when(attempt.ended_at)}`,
-      ...printable(attempt.error).split("\n").filter((line) => line !== "").map((line) => `            ${line}`)
+      ...attempt.error.split("\n").filter((line) => line !== "").map((line) => `            ${oneLine(line)}`)
     ]),
     ...(task.next.length === 0 ? [] : [`next      ${task.next.map((verb) => `opsgate task ${verb} ${task.short}`).join(" | ")}`]),
     ...(task.steps.length === 0 ? [] : ["", stepsText(task.steps)])

@@ -1,5 +1,5 @@
 /** The words about queues: where a task stands, and pausing, resuming and looking at queues. */
-import { type Command, InvalidArgumentError, Option } from "commander"
+import { Argument, type Command, InvalidArgumentError, Option } from "commander"
 import { keyMax, priorityMax, queuePattern, tenantPattern } from "../../domain/AskLimits.ts"
 import type { AskTo, QueueAsk } from "../../domain/Command.ts"
 
@@ -100,12 +100,12 @@ export const addQueueVerbs = (
   run: (ask: QueueAsk, key: string | null, command: Command) => Promise<void>
 ): void => {
   const steering = (op: QueueAsk["op"], verb: string, description: string) =>
-    withGlobals(queue.command(`${verb} <queue>`))
+    withGlobals(queue.command(verb).addArgument(new Argument("<queue>").argParser(queueName)))
       .description(description)
       .option("--reason <text>", "why; on record for ever")
       .option("--key <key>", "idempotency key: the same key and request give the same answer")
       .action((name: string, options: SteerOptions, command: Command) =>
-        run({ op, queue: queueName(name), reason: options.reason ?? null }, options.key ?? null, command))
+        run({ op, queue: name, reason: options.reason ?? null }, options.key ?? null, command))
   steering("pause_queue", "pause", "hand out nothing more of a queue, what runs goes on; needs --reason")
   steering("resume_queue", "resume", "hand out its tasks again; needs --reason")
 }

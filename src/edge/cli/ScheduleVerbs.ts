@@ -1,7 +1,7 @@
 /** The verbs about schedules: their words, and what is printed about them. Times are read in `ScheduleReading.ts`, since a command starts faster without that. */
 import { type Command, InvalidArgumentError, Option } from "commander"
 import type { Preview, PreviewRow, ScheduleView, TickView } from "../../control/ScheduleViews.ts"
-import { printable } from "../../domain/Redaction.ts"
+import { oneLine } from "../../domain/Redaction.ts"
 import type { ScheduleAnswer, ScheduleAsk } from "../../domain/ScheduleAsk.ts"
 import { type Look, looking, placeOf, type TriedTiming, type Verbs, wholeNumber, withGlobals } from "./Program.ts"
 
@@ -83,7 +83,7 @@ const asked = (verbs: Verbs, ask: ScheduleAsk, { key }: AskOptions, command: Com
 export const scheduleAnswerText = ({ existing, moved, schedule, state, tasks, version }: ScheduleAnswer): string => {
   const runs = tasks.length === 0 ? "" : tasks.length === 1 ? `, run ${tasks[0]}` : `, ${tasks.length} runs`
   const before = existing === 0 ? "" : `, ${existing} had their run before`
-  return `${printable(schedule)} ${state}, version ${version}${runs}${before}${moved ? "" : ", unchanged"}`
+  return `${oneLine(schedule)} ${state}, version ${version}${runs}${before}${moved ? "" : ", unchanged"}`
 }
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
@@ -98,11 +98,11 @@ const durationText = (ms: number): string => {
   return unit === undefined ? `${ms}ms` : `${ms / unit[1]}${unit[0]}`
 }
 
-const whenText = ({ cron, every_ms, zone }: ScheduleView): string => (cron === null ? `every ${durationText(every_ms ?? 0)}` : `${printable(cron)} ${zone ?? ""}`)
+const whenText = ({ cron, every_ms, zone }: ScheduleView): string => (cron === null ? `every ${durationText(every_ms ?? 0)}` : `${oneLine(cron)} ${zone ?? ""}`)
 
 const noteText = ({ clock_behind_ms, paused, waiting }: ScheduleView): string =>
   [
-    paused === null ? "" : `paused since ${paused.since} by ${printable(paused.by)}: ${printable(paused.reason)}`,
+    paused === null ? "" : `paused since ${paused.since} by ${oneLine(paused.by)}: ${oneLine(paused.reason)}`,
     waiting.length === 0 ? "" : `${waiting.length} waiting`,
     clock_behind_ms > 60_000 ? `the clock is ${durationText(Math.round(clock_behind_ms / 1000) * 1000)} behind its last tick` : ""
   ].filter((note) => note !== "").join("; ")

@@ -2,7 +2,7 @@
 import type { BulkRow, DeadRow, ItemRow } from "../../control/UpkeepViews.ts"
 import type { BulkAnswer } from "../../domain/Bulk.ts"
 import { finalStates, type FinalState, type PrunedCounts } from "../../domain/Retention.ts"
-import { printable } from "../../domain/Redaction.ts"
+import { oneLine } from "../../domain/Redaction.ts"
 import { shortId } from "../../domain/TaskState.ts"
 import { exitCode } from "./ExitCode.ts"
 import { pad, when } from "./Output.ts"
@@ -24,9 +24,9 @@ export const bulkDetailText = (bulk: BulkRow, items: ReadonlyArray<ItemRow>): st
   [
     bulkText(bulk),
     `bulk      ${bulk.bulk} (${bulk.short}), at most ${bulk.rate_per_s}/s`,
-    `requested by ${printable(bulk.actor)} at ${when(bulk.requested_at)}: ${printable(bulk.reason)}`,
+    `requested by ${oneLine(bulk.actor)} at ${when(bulk.requested_at)}: ${oneLine(bulk.reason)}`,
     ...(bulk.ended_at === null ? [] : [`ended     at ${when(bulk.ended_at)}`]),
-    ...items.map(({ at, code, number, outcome, task }) => `${pad(String(number), 6)} ${task} ${pad(outcome ?? "waiting", 8)} ${when(at)}${code === null ? "" : ` ${printable(code)}`}`)
+    ...items.map(({ at, code, number, outcome, task }) => `${pad(String(number), 6)} ${task} ${pad(outcome ?? "waiting", 8)} ${when(at)}${code === null ? "" : ` ${oneLine(code)}`}`)
   ].join("\n")
 
 export const bulksText = (rows: ReadonlyArray<BulkRow>): string => (rows.length === 0 ? "no bulk commands" : rows.map((row) => `${when(row.requested_at)} ${bulkText(row)}`).join("\n"))
@@ -35,7 +35,7 @@ export const deadText = (rows: ReadonlyArray<DeadRow>): string =>
   rows.length === 0
     ? "the dead letter is empty"
     : rows.flatMap(({ attempt, code, error, kind, next, short, since }) => [
-      `${pad(short, 7)} ${when(since)} ${printable(kind)}, attempt ${attempt}  ${printable(code ?? "")}: ${printable((error ?? "").split("\n")[0] ?? "")}`,
+      `${pad(short, 7)} ${when(since)} ${oneLine(kind)}, attempt ${attempt}  ${oneLine(code ?? "")}: ${oneLine((error ?? "").split("\n")[0] ?? "")}`,
       `        next: ${next.join(" | ")}`
     ]).join("\n")
 

@@ -77,7 +77,7 @@ describe.concurrent("a schedule of a server", () => {
       const { code, stderr, stdout } = await home.run(["schedule", ...words, "--json"])
       return code === 0 ? [code, JSON.parse(stdout)] : [code, stderr.trim()]
     }
-    expect(await asked("pause", "nightly")).toEqual([2, "opsgate: schedule-pause needs a reason"])
+    expect(await asked("pause", "nightly")).toEqual([2, "opsgate: schedule pause needs a reason"])
     expect(await asked("pause", "nightly", "--reason", "maintenance")).toMatchObject([0, { state: "paused", moved: true }])
     expect(JSON.parse((await home.run(["schedules", "--json"])).stdout)).toMatchObject([{ name: "nightly", state: "paused", next: null, paused: { reason: "maintenance" } }])
     expect((await home.run(["schedules"])).stdout).toMatch(/nightly +paused +30 2 \* \* \* America\/New_York .*paused since .*: maintenance/)
