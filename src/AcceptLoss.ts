@@ -2,6 +2,7 @@
  * `opsgate accept-loss`: goes on with a file that is behind its watermark. It works where no server runs, since none starts on such a
  * file: parks what may have run in the lost part, and puts on record what is missing, who accepted it and why.
  */
+import { existsSync } from "node:fs"
 import { Effect, Schema } from "effect"
 import { localActor } from "./Ask.ts"
 import * as Config from "./Config.ts"
@@ -12,7 +13,10 @@ import { onTask } from "./domain/OnTask.ts"
 import type { Refusal } from "./domain/Refusal.ts"
 import type { Task, TaskId } from "./domain/Task.ts"
 import type { TaskState } from "./domain/TaskState.ts"
-import { Chance, Engine, EngineReader, type EngineUnavailable } from "./engine/Engine.ts"
+import { Chance, Engine, EngineReader, type EngineUnavailable, Instants } from "./engine/Engine.ts"
+import * as Live from "./engine/Live.ts"
+import { setAsideLog } from "./engine/sqlite/OpenFile.ts"
+import { orUnavailable } from "./engine/sqlite/SqliteError.ts"
 import { type EventsLost, examine } from "./engine/sqlite/Watermark.ts"
 import * as Layers from "./Layers.ts"
 import { passLostPart } from "./LostPart.ts"
@@ -21,6 +25,13 @@ import { passLostPart } from "./LostPart.ts"
 export class NothingLost extends Schema.TaggedError<NothingLost>()("NothingLost", { file: Schema.String }) {
   override get message() {
     return `${this.file} is not behind its watermark: there is no loss to accept`
+  }
+}
+
+/** What is missing is there, in a file beside it: there is no need to give it up. Nothing was stored. */
+export class LossRefused extends Schema.TaggedError<LossRefused>()("LossRefused", { file: Schema.String, fuller: Schema.String, seq: Schema.Int, next: Schema.String }) {
+  override get message() {
+    return `${this.fuller} holds more of the log than ${this.file}, up to event ${this.seq}: put it in its place with the server stopped: ${this.next}. To give it up all the same, move it to another folder first`
   }
 }
 
@@ -72,12 +83,16 @@ export interface Accepted {
   readonly held: number
 }
 
-/** Fails with `NothingLost`, with `InstanceLocked` while another process writes, and as opening a file fails. */
+/** Fails with `NothingLost`, with `LossRefused` where a file beside it holds more, with `InstanceLocked` while another process writes, and as opening a file fails. */
 export const acceptLossOf = (reason: string, configFile: string | undefined) =>
   Effect.gen(function*() {
     const config = yield* Config.load(configFile)
     const file = databaseFile(config.dataDir)
     const before = yield* lostIn(file)
+    if (before.fuller !== null) return yield* new LossRefused({ file, fuller: before.fuller.file, seq: before.fuller.seq, next: before.fuller.next })
+    const { wallMs } = yield* Instants
+    // SQLite would delete the log of a file that is gone as soon as a new one is made.
+    if (!existsSync(file)) yield* orUnavailable("set the old log aside", () => setAsideLog(file, wallMs()))
     return yield* Effect.gen(function*() {
       const lost = yield* lostIn(file, before)
       const { next } = yield* Chance
@@ -91,7 +106,7 @@ export const acceptLossOf = (reason: string, configFile: string | undefined) =>
       const accepted: Accepted = { missing: lost.missing, from_seq: lost.seq + 1, to_seq: lost.marked.seq, unknown: parked.unknown, held: parked.held }
       return accepted
     }).pipe(Effect.provide(Layers.engineBehind(file)))
-  })
+  }).pipe(Effect.provide(Live.instants))
 
 export const acceptedText = ({ from_seq: from, held, missing, to_seq: to, unknown }: Accepted): string =>
   `on record: ${missing} event${missing === 1 ? "" : "s"} missing (${from} to ${to}); ${unknown} task${unknown === 1 ? " waits" : "s wait"} for reconcile, ${held} for approval`

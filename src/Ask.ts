@@ -27,7 +27,7 @@ export const decideHere = (ask: Ask | ScheduleAsk, key: string | null, configFil
     const file = databaseFile(config.dataDir)
     // Refused before the file is opened or made: a request that cannot be granted leaves nothing behind.
     if (ask.op === "submit") yield* Effect.flatMap(Kinds, (kinds) => kinds.check(ask.kind, ask.payload)).pipe(Effect.provide(Layers.kinds(config)))
-    else if ((yield* readVersion(file)) === 0) return yield* new DatabaseRefused({ file, why: "missing", version: 0 })
+    else if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
     const asked = { key, actor: localActor(), channel: "cli" } as const
     const decided: Effect.Effect<Answer | QueueAnswer | ScheduleAnswer, CommandFailed, Engine | EngineReader | Instants | Kinds> = isScheduleAsk(ask) ? handleSchedule({ ...asked, ask }) : handleEither({ ...asked, ask })
     return yield* decided.pipe(

@@ -42,7 +42,7 @@ type Ask = Extract<FileAction, { readonly _tag: "Release" }>
 
 const releaseHere = (file: string, ask: { readonly op: "release"; readonly reason: string | null }, key: string | null) =>
   Effect.gen(function*() {
-    if ((yield* readVersion(file)) === 0) return yield* new DatabaseRefused({ file, why: "missing", version: 0 })
+    if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
     return yield* Effect.provide(release({ ask, actor: localActor(), channel: "cli", key }), Layers.engineOn(file))
   })
 

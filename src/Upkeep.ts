@@ -35,7 +35,7 @@ const here = <A, E>(place: Place, use: (config: Config.Config) => Effect.Effect<
   Effect.gen(function*() {
     const config = yield* Config.load(place.config)
     const file = databaseFile(config.dataDir)
-    if ((yield* readVersion(file)) === 0) return yield* new DatabaseRefused({ file, why: "missing", version: 0 })
+    if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
     return yield* Effect.provide(use(config), Layer.merge(Layers.engine(config), Layers.kinds(config)))
   }).pipe(Effect.provide(warnings))
 
@@ -178,7 +178,7 @@ const prunableNow = (print: Print, place: Place) =>
 const rebuild = (print: Print, place: Place) =>
   Effect.gen(function*() {
     const file = databaseFile((yield* Config.load(place.config)).dataDir)
-    if ((yield* readVersion(file)) === 0) return yield* new DatabaseRefused({ file, why: "missing", version: 0 })
+    if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
     yield* SqliteEngine.rebuild(file, yield* Clock.currentTimeMillis)
     print.result({ rebuilt: true }, () => "the file was written anew; from now on it shrinks by itself")
     return exitCode.ok

@@ -46,12 +46,12 @@ export const diskReasons = (file: string, disk: { readonly isReadOnly: boolean; 
 ]
 
 /** The file is behind its watermark: `observed` counts the events that are missing at least. */
-export const lossReason = ({ atMs, missing }: { readonly atMs: number | null; readonly missing: number }): StorageReason => ({
+export const lossReason = ({ atMs, fuller, missing }: { readonly atMs: number | null; readonly missing: number; readonly fuller: { readonly next: string } | null }): StorageReason => ({
   code: "events_lost",
   threshold: 0,
   observed: Math.max(1, missing),
   ...(atMs === null ? {} : { since: iso(atMs) }),
-  next: "opsgate accept-loss --reason <why>"
+  next: fuller?.next ?? "opsgate accept-loss --reason <why>"
 })
 
 /** Whether a reason is about the storage, and so can be told only by who looks at it. */

@@ -11,6 +11,7 @@ import type { ClaimPolicy } from "../domain/Claiming.ts"
 import type { Decision, StoredAnswer } from "../domain/Decision.ts"
 import type { Epoch } from "../domain/Lease.ts"
 import type { Now } from "../domain/Now.ts"
+import { printable, redact } from "../domain/Redaction.ts"
 import type { QueueState } from "../domain/Queue.ts"
 import type { Refusal } from "../domain/Refusal.ts"
 import type { FinalState, PrunedCounts } from "../domain/Retention.ts"
@@ -30,7 +31,7 @@ export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("
   cause: Schema.Defect
 }) {
   override get message() {
-    return `the store cannot ${this.operation}: ${sentences[this.why]}`
+    return `the store cannot ${this.operation}: ${this.why === "other" ? `${wordsOf(this.cause)}; look at it with: opsgate doctor` : sentences[this.why]}`
   }
 }
 
@@ -40,9 +41,18 @@ const sentences = {
   read_only: "the file or its folder is read-only",
   damaged: "the file is damaged",
   io: "the disk reports an error",
-  closed: "it is closed",
-  other: "an unexpected error"
-} as const satisfies Record<EngineUnavailable["why"], string>
+  closed: "it is closed"
+} as const satisfies Record<Exclude<EngineUnavailable["why"], "other">, string>
+
+/** The most characters of a cause that are shown. */
+const wordsMax = 300
+
+// The innermost cause is what the database or the file system said.
+const wordsOf = (cause: unknown): string => {
+  if (cause instanceof Error && cause.cause instanceof Error) return wordsOf(cause.cause)
+  const words = printable(redact(cause instanceof Error ? cause.message : String(cause)).replace(/\s+/g, " ").trim())
+  return words === "" ? "an unexpected error" : words.slice(0, wordsMax)
+}
 
 /** Ends the process at once, without finalizers: what was acknowledged must not depend on a file in doubt. */
 export class Fatal extends Context.Tag("opsgate/engine/Fatal")<Fatal, { readonly die: (sentence: string) => void }>() {}

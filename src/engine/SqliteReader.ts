@@ -100,7 +100,7 @@ const listSql = ({ before, dead, forkedFrom, leasedBefore, limit, parent, state,
 export const make = (file: string): Effect.Effect<EngineReader["Type"], DatabaseRefused | EngineUnavailable, Scope.Scope> =>
   Effect.gen(function*() {
     const version = yield* readVersion(file)
-    if (version === 0) return yield* new DatabaseRefused({ file, why: "missing", version: 0 })
+    if (version === 0) return yield* DatabaseRefused.absent(file)
     const sql = yield* SqliteClient.make({ filename: file, readonly: true, disableWAL: true }).pipe(
       Effect.provide(Reactivity.layer),
       Effect.catchAllDefect((cause) => Effect.fail(unavailable("open the database", cause)))

@@ -105,7 +105,20 @@ const planted: ReadonlyArray<Planted> = [
   ["other_application", 1, sql("PRAGMA application_id = 1; PRAGMA wal_checkpoint(TRUNCATE)"), /opsgate restore/],
   ["not_a_database", 1, (home) => writeFileSync(home.file, "not a database at all"), /opsgate restore/],
   ["database_missing", 1, (home) => rmSync(home.file), /opsgate restore/],
-  ["readable_by_others", 1, (home) => chmodSync(home.dataDir, 0o755), /^chmod 700 /],
+  ["readable_by_others", 1, (home) => {
+    chmodSync(home.dataDir, 0o755)
+    chmodSync(home.file, 0o644)
+  }, /^chmod 600 .*opsgate\.db/],
+  ["database_empty", 1, (home) => truncateSync(home.file, 0), /opsgate restore/],
+  ["schema_differs", 1, sql("DROP INDEX task_lane"), /^sqlite3 .*DROP INDEX IF EXISTS task_lane; CREATE INDEX task_lane ON task/],
+  ["schema_differs", 1, sql("DROP INDEX task_expiry; CREATE INDEX task_expiry ON task (id)"), /^sqlite3 .*CREATE INDEX task_expiry ON task \(expires_at_ms\)/],
+  ["schema_differs", 1, sql("DROP TABLE outbox"), /^opsgate restore/],
+  ["schema_differs", 1, sql("CREATE TRIGGER lazy BEFORE UPDATE ON task BEGIN SELECT RAISE(IGNORE); END"), /DROP TRIGGER "lazy"/],
+  ...(["lane = 99", "lane = NULL", "unique_name = 'x'", "available_at_ms = 9e15", "ended_at_ms = 1", "dead_since_ms = 1", "parent = 'x'", "schedule = 'x'", "progress = 'x'"])
+    .map((set): Planted => ["row_contradicts_itself", 1, (home, { waits }) => sql(`UPDATE task SET ${set} WHERE id = '${waits}'`)(home), /opsgate restore/]),
+  ["row_contradicts_itself", 1, (home, { ran }) => sql(`UPDATE task SET ended_at_ms = NULL WHERE id = '${ran}'`)(home), /opsgate restore/],
+  ["schedule_contradicts_itself", 1, sql("INSERT INTO schedule VALUES ('daily', NULL, 0, '{\"name\":\"daily\",\"cursorMs\":1,\"dueMs\":5,\"waiting\":[]}')"), /opsgate restore/],
+  ["queue_starts_damaged", 1, sql("INSERT INTO queue_start VALUES ('it''s', '[1')"), /^sqlite3 .*DELETE FROM queue_start/],
   ["journal_mode", 1, sql("PRAGMA journal_mode = DELETE"), /^opsgate serve/],
   ["wal_large", 7, (home) => {
     writeFileSync(`${home.file}-wal`, "")

@@ -57,6 +57,7 @@ const ownByTag = {
   BackupStopped: exitCode.interrupted,
   EventsLost: exitCode.failure,
   NothingLost: exitCode.conflict,
+  LossRefused: exitCode.conflict,
   Broken: exitCode.unreachable,
   SocketUnavailable: exitCode.failure,
   Usage: exitCode.usage

@@ -49,7 +49,7 @@ type Failure = BackupRefused | BackupStopped | TargetExists | DatabaseRefused | 
 /** Writes the backup and its sidecar. Nothing of either is there when it fails. */
 export const backup = ({ force, givenUp, nowMs, source, target: named }: BackupOptions): Effect.Effect<Sidecar.Sidecar & { readonly file: string }, Failure> =>
   Effect.gen(function*() {
-    if ((yield* readVersion(source)) === 0) return yield* new DatabaseRefused({ file: source, why: "missing", version: 0 })
+    if ((yield* readVersion(source)) === 0) return yield* DatabaseRefused.absent(source)
     const target = yield* targetOf(named)
     yield* refusalOf(source, target, force)
     const part = unfinished(target)

@@ -12,9 +12,13 @@ import type { EngineUnavailable } from "../Engine.ts"
 /** The file is not one that this program may open. It was left as it is, byte for byte. */
 export class DatabaseRefused extends Schema.TaggedError<DatabaseRefused>()("DatabaseRefused", {
   file: Schema.String,
-  why: Schema.Literal("missing", "not_a_database", "other_application", "newer_version"),
+  why: Schema.Literal("missing", "empty", "not_a_database", "other_application", "newer_version"),
   version: Schema.Int
 }) {
+  /** Nothing is stored there: version 0. */
+  static absent(file: string): DatabaseRefused {
+    return new DatabaseRefused({ file, why: existsSync(file) ? "empty" : "missing", version: 0 })
+  }
   override get message() {
     return `${this.file} ${this.why === "newer_version" ? newer(this.version) : sentences[this.why]}`
   }
@@ -24,6 +28,7 @@ const newer = (version: number): string => `was written by a newer opsgate (sche
 
 const sentences = {
   missing: "does not exist",
+  empty: "is empty: it has 0 bytes",
   not_a_database: "is not an opsgate database",
   other_application: "is a SQLite database of another program"
 } as const

@@ -4,9 +4,10 @@ import Database from "better-sqlite3"
 import { Effect, Either, Schema } from "effect"
 import { TaskId } from "../../domain/Task.ts"
 import type { DoctorReport, Finding } from "../../domain/Reports.ts"
-import { readVersion } from "./Database.ts"
+import { DatabaseRefused, readVersion } from "./Database.ts"
 import * as OfFile from "./ExamineFile.ts"
 import * as OfRows from "./ExamineRows.ts"
+import * as OfSchema from "./ExamineSchema.ts"
 import { unavailable } from "./SqliteError.ts"
 import * as Watermark from "./Watermark.ts"
 
@@ -83,6 +84,10 @@ const ofRows = ({ file, kinds, nowMs, runsDir }: ExamineOptions): Examined => {
   try {
     return run([
       ["integrity", () => integrity(db, file)],
+      ["schema", () => OfSchema.schema(db, file)],
+      ["columns", () => OfSchema.columns(db, file)],
+      ["schedules", () => OfSchema.schedules(db, file)],
+      ["starts of queues", () => OfSchema.starts(db, file)],
       ["event log", () => OfRows.chain(db, file)],
       ["counters", () => OfRows.counters(db, file)],
       ["rows against the log", () => OfRows.replay(db, file)],
@@ -115,7 +120,7 @@ export const examine = (options: ExamineOptions): Effect.Effect<Examined> =>
     const version = yield* Effect.either(readVersion(file))
     const refused = Either.isLeft(version) && version.left._tag === "DatabaseRefused" ? version.left : null
     const missing = Either.isRight(version) && version.right === 0
-    const header = run([["header", () => OfFile.headerFindings(file, missing ? { why: "missing", version: 0 } : refused)]])
+    const header = run([["header", () => OfFile.headerFindings(file, missing ? DatabaseRefused.absent(file) : refused)]])
     const watermark = Effect.match(Watermark.examine(file), {
       onSuccess: (standing): Examined => ({ findings: OfRows.watermark(standing, file), unchecked: [], checks: 1 }),
       onFailure: (error): Examined => ({ findings: [], unchecked: [{ check: "watermark", why: error.message }], checks: 1 })

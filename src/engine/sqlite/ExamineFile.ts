@@ -25,6 +25,7 @@ const restoring = (file: string): string => `opsgate restore <backup> --to ${quo
 export const headerFindings = (file: string, header: { readonly why: string; readonly version: number } | null): ReadonlyArray<Finding> => {
   if (header === null) return []
   if (header.why === "newer_version") return [damage("schema_newer", `it has schema ${header.version}, and this program knows up to ${latestVersion}`, "use the newer opsgate, or restore a backup from before the upgrade: opsgate restore <backup> --force")]
+  if (header.why === "empty") return [damage("database_empty", `${file} is empty: it has 0 bytes`, restoring(file))]
   if (header.why === "missing") return [damage("database_missing", `${file} does not exist`, restoring(file))]
   return [damage(header.why, `${file} ${header.why === "not_a_database" ? "is not a database" : "is a database of another program"}`, restoring(file))]
 }
@@ -41,7 +42,7 @@ export const rightsFindings = (file: string): ReadonlyArray<Finding> => {
     return others(open & 0o010 ? mode : 0, 0o060, 0) || others(open & 0o001 ? mode : 0, 0, 0o006)
   })
   const [first] = readable
-  return first === undefined ? [] : [damage("readable_by_others", `other users of this machine can open ${first}, with the payloads of all tasks`, `chmod 700 ${quoted(folder)}`)]
+  return first === undefined ? [] : [damage("readable_by_others", `other users of this machine can open ${first}, with the payloads of all tasks`, `chmod 600 ${readable.map(quoted).join(" ")}`)]
 }
 
 /** Journal mode, by the header: a backup is one file, a database that is written has a write-ahead log. */

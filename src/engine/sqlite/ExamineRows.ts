@@ -63,7 +63,8 @@ export const watermark = (standing: Standing, file: string): ReadonlyArray<Findi
       return [warning("watermark_foreign", `the watermark beside it is of another log, ${standing.stream}`, `mv ${quoted(`${file}.watermark`)} ${quoted(`${file}.watermark.old`)}`)]
     case "Behind": {
       const { atMs, marked, missing, seq } = standing.lost
-      const remedy = `${restore(file)}; without a backup: opsgate accept-loss --reason "<why>"`
+      const { fuller } = standing.lost
+      const remedy = fuller === null ? `${restore(file)}; without a backup: opsgate accept-loss --reason "<why>"` : `${fuller.next}   # with the server stopped; it holds the log up to event ${fuller.seq}`
       return [missing > 0
         ? damage("behind_watermark", `its log ends at event ${seq}, but event ${marked.seq} was acknowledged: ${missing} events are lost`, remedy, atMs)
         : damage("watermark_differs", `event ${marked.seq} is another one than was acknowledged under that number`, remedy, atMs)]
@@ -105,11 +106,9 @@ export const replay: Check = (db, file) => {
   const one = (sql: string): Pair | undefined => db.prepare<[], Pair>(sql).get()
   const differs = one(`SELECT COUNT(*) AS n, MIN(t.id) AS id, t.state AS row, e.state AS log, e.at AS at FROM task t LEFT JOIN (${replayed}) e ON e.task = t.id WHERE e.state IS NOT t.state HAVING n > 0`)
   const gone = one(`SELECT COUNT(*) AS n, MIN(e.task) AS id, NULL AS row, e.state AS log, e.at AS at FROM (${replayed}) e LEFT JOIN task t ON t.id = e.task WHERE t.id IS NULL AND e.state IN (${openStates}) HAVING n > 0`)
-  const columns = one("SELECT COUNT(*) AS n, MIN(id) AS id, state AS row, json_extract(progress, '$.state') AS log, NULL AS at FROM task WHERE json_extract(progress, '$.state') IS NOT state OR (epoch IS NULL) <> (json_extract(progress, '$.lease') IS NULL) HAVING n > 0")
   return [
     ...(differs === undefined ? [] : [damage("state_unexplained", `${differs.n} tasks stand in a state that no event explains, the first: ${differs.id} is ${differs.row}, the log says ${differs.log ?? "nothing"}`, `opsgate task show ${shortId(differs.id)}   # then ${restore(file)}`, differs.at)]),
-    ...(gone === undefined ? [] : [damage("task_missing", `${gone.n} tasks that have not ended are in the log and not in the file, the first: ${gone.id}, ${gone.log}`, restore(file), gone.at)]),
-    ...(columns === undefined ? [] : [damage("row_contradicts_itself", `${columns.n} tasks are stored as two different things, the first: ${columns.id}, ${columns.row} and ${columns.log}`, restore(file))])
+    ...(gone === undefined ? [] : [damage("task_missing", `${gone.n} tasks that have not ended are in the log and not in the file, the first: ${gone.id}, ${gone.log}`, restore(file), gone.at)])
   ]
 }
 

@@ -2,7 +2,7 @@
  * Whether the file that is open still stands under its name. SQLite goes on in a file that was deleted or replaced without an error,
  * and what it stores there is gone when the process ends.
  */
-import { statSync } from "node:fs"
+import { existsSync, renameSync, statSync } from "node:fs"
 import type Database from "better-sqlite3"
 import { codeOf } from "./SqliteError.ts"
 
@@ -43,6 +43,8 @@ export const make = (db: Database.Database, file: string): OpenFile => {
     lost: (nowMs) => {
       if (!hasMoved()) return null
       const saved = saveTo(db, `${file}.saved-${nowMs}`)
+      // Only the log of what was open: a file that stands in its place may have brought its own.
+      if (saved !== null && !isSame(opened, identityOf(file, opened)) && log !== null && isSame(log, identityOf(`${file}-wal`, log))) trySetAside(file, nowMs)
       const what = `${file}, or its write-ahead log, was deleted or replaced while it was open; what is stored now would go nowhere`
       return saved === null
         ? `${what}. Restore a backup, then start again.`
@@ -59,5 +61,22 @@ const saveTo = (db: Database.Database, path: string): string | null => {
     return path
   } catch {
     return null
+  }
+}
+
+/**
+ * Gives the log of a file that is gone a name of its own, `<file>.log-<ms>-wal`. Under its old name it would be copied into whatever
+ * is put in the place of the file.
+ */
+export const setAsideLog = (file: string, nowMs: number): void => {
+  for (const end of ["-wal", "-shm"]) if (existsSync(file + end)) renameSync(file + end, `${file}.log-${nowMs}${end}`)
+}
+
+// What was saved is saved, whether or not the log can be moved.
+const trySetAside = (file: string, nowMs: number): void => {
+  try {
+    setAsideLog(file, nowMs)
+  } catch {
+    // The next start says what to move.
   }
 }

@@ -21,7 +21,7 @@ import { examine, watermarkFile } from "./Watermark.ts"
 /** Checks a backup and its sidecar: digest, integrity, chain, head and counts. */
 export const check = (backup: string): Effect.Effect<Sidecar.Sidecar, BackupRefused | DatabaseRefused | EngineUnavailable> =>
   Effect.gen(function*() {
-    if ((yield* readVersion(backup)) === 0) return yield* new DatabaseRefused({ file: backup, why: "missing", version: 0 })
+    if ((yield* readVersion(backup)) === 0) return yield* DatabaseRefused.absent(backup)
     const sidecar = Sidecar.read(backup)
     if (sidecar === null) return yield* new BackupRefused({ file: backup, issue: `has no sidecar ${Sidecar.sidecarFile(backup)} that can be read` })
     const { bytes, sha256 } = yield* Effect.mapError(Sidecar.digestOf(backup), (cause) => unavailable("read the backup", cause))
@@ -110,7 +110,7 @@ export interface OldLog {
  */
 export const readOldLog = (file: string, { head, stream }: Sidecar.Sidecar): Effect.Effect<OldLog, BackupRefused | DatabaseRefused | EngineUnavailable> =>
   Effect.scoped(Effect.gen(function*() {
-    if ((yield* readVersion(file)) === 0) return yield* new DatabaseRefused({ file, why: "missing", version: 0 })
+    if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
     const db = yield* opened(file, "the old file")
     const refuse = (issue: string) => new BackupRefused({ file, issue: `${issue}; restore without --old, and whatever may have happened since the backup is parked` })
     const own = yield* orUnavailable("read the old file", () => ({

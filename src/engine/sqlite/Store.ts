@@ -180,10 +180,10 @@ const storeAttempt = (sql: Statements, { code, endedAtMs, error, generation, num
   void sql.insertAttempt.run(task, number, generation, code, error, startedAtMs, endedAtMs)
 
 /** Since when a task is in the dead letter, if it is. */
-const deadSinceMs = ({ dismissed, state, updatedAtMs }: Task): number | null => (state === "FAILED" && dismissed === null ? updatedAtMs : null)
+export const deadSinceMs = ({ dismissed, state, updatedAtMs }: Task): number | null => (state === "FAILED" && dismissed === null ? updatedAtMs : null)
 
 /** When a task ended of which there is something left to prune. */
-const prunableSinceMs = (task: Task): number | null => (isTerminal[task.state] && task.prunedAtMs === null && deadSinceMs(task) === null ? task.updatedAtMs : null)
+export const prunableSinceMs = (task: Task): number | null => (isTerminal[task.state] && task.prunedAtMs === null && deadSinceMs(task) === null ? task.updatedAtMs : null)
 
 const insertTask = (sql: Statements, task: Task, lane: number): void => {
   const { availableAtMs, concurrencyKey, expiresAtMs, forkedFrom, id, lease, parent, schedule, state } = task

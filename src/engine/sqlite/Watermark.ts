@@ -16,6 +16,7 @@ import { sha256 } from "../../domain/Canonical.ts"
 import { chainStart } from "../../domain/TaskEvent.ts"
 import { lossEvent } from "../../domain/Loss.ts"
 import type { EngineUnavailable } from "../Engine.ts"
+import * as Fuller from "./Fuller.ts"
 import { orUnavailable } from "./SqliteError.ts"
 
 /** An event that was acknowledged, by its place in the chain. */
@@ -157,7 +158,9 @@ export class EventsLost extends Schema.TaggedError<EventsLost>()("EventsLost", {
   /** When that was stored, Unix ms; null when the file holds none. */
   atMs: Schema.NullOr(Schema.Int),
   /** The last event that is known to have been acknowledged. */
-  marked: Schema.Struct({ stream: Schema.String, seq: Schema.Int, hash: Schema.String, atMs: Schema.Int })
+  marked: Schema.Struct({ stream: Schema.String, seq: Schema.Int, hash: Schema.String, atMs: Schema.Int }),
+  /** A file beside it that holds more of the same log, and what to type to put it in its place. */
+  fuller: Schema.NullOr(Schema.Struct({ file: Schema.String, seq: Schema.Int, next: Schema.String }))
 }) {
   /** How many events are missing at least; 0 when the file holds others in their place. */
   get missing(): number {
@@ -168,6 +171,7 @@ export class EventsLost extends Schema.TaggedError<EventsLost>()("EventsLost", {
     const what = this.missing === 0
       ? `${this.file} holds another event ${this.marked.seq} than the one that was acknowledged`
       : `${this.file} is behind its watermark: ${this.missing} acknowledged event${this.missing === 1 ? " is" : "s are"} missing (${this.seq + 1} to ${this.marked.seq})${since}`
+    if (this.fuller !== null) return `${what}; ${this.fuller.file} holds the log up to event ${this.fuller.seq}, put it in its place with the server stopped: ${this.fuller.next}`
     return `${what}; restore a backup, or put the loss on record: opsgate accept-loss --reason <why>`
   }
 }
@@ -198,10 +202,11 @@ export const examine = (file: string): Effect.Effect<Standing, EngineUnavailable
 /** How long somebody else may hold up the look, in ms. */
 const examinePatienceMs = 1000
 
-const behind = (file: string, head: EventRow | undefined, marked: Mark): Standing => ({
-  _tag: "Behind",
-  lost: new EventsLost({ file, seq: head?.seq ?? 0, hash: head?.hash ?? chainStart, atMs: head?.at ?? null, marked })
-})
+const behind = (file: string, head: EventRow | undefined, marked: Mark): Standing => {
+  const { hash, seq } = head ?? { seq: 0, hash: chainStart }
+  const fuller = Fuller.find(file, marked.stream, { seq, hash }, marked)
+  return { _tag: "Behind", lost: new EventsLost({ file, seq, hash, atMs: head?.at ?? null, marked, fuller }) }
+}
 
 const standing = (db: Database.Database, file: string, mark: Mark): Standing => {
   // One read transaction: what is compared belongs together.
