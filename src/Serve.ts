@@ -6,13 +6,14 @@ import { Kinds } from "./control/Kinds.ts"
 import { runsDir, socketFile } from "./DataDir.ts"
 import { serve as serveCommands } from "./edge/cli/CommandSocket.ts"
 import { exitCode } from "./edge/cli/ExitCode.ts"
-import { Instants } from "./engine/Engine.ts"
+import { Instants, RunsStorage } from "./engine/Engine.ts"
 import * as Layers from "./Layers.ts"
 import * as AlarmsLive from "./runtime/Alarms.ts"
 import * as Exec from "./runtime/Exec.ts"
 import * as ExecHandler from "./runtime/ExecHandler.ts"
 import { type Handler, Handlers } from "./runtime/Handler.ts"
 import * as Runs from "./runtime/Runs.ts"
+import * as RunsDisk from "./runtime/RunsDisk.ts"
 import { Schedules } from "./runtime/Scheduler.ts"
 import * as Runtime from "./runtime/Runtime.ts"
 import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
@@ -43,12 +44,12 @@ const handlers = (config: Config.Config, supervisorPath: string) =>
     Effect.gen(function*() {
       const exec = yield* Exec.Exec
       const { wallMs } = yield* Instants
-      const filesDir = runsDir(config.dataDir)
-      const services = yield* WorkflowHandler.services(filesDir, (yield* Kinds).check)
+      const disk = yield* RunsStorage
+      const services = yield* WorkflowHandler.services(disk.dir, (yield* Kinds).check)
       const handlerOf = (declared: Config.DeclaredKind): Handler =>
         declared._tag === "Code"
           ? WorkflowHandler.make(services, declared.task)
-          : ExecHandler.make(exec, declared.kind, declared.exec, filesDir, wallMs)
+          : ExecHandler.make(exec, declared.kind, declared.exec, disk, wallMs)
       return new Map([...config.kinds].map(([name, declared]) => [name, handlerOf(declared)] as const))
     })
   ).pipe(Layer.provide([Exec.layer({ supervisorPath }), AlarmsLive.layer]))
@@ -65,7 +66,7 @@ export const serve = (configFile: string | undefined, supervisorPath: string) =>
   Effect.gen(function*() {
     const config = yield* Config.load(configFile)
     const stop = yield* untilSignaled
-    const layer = Layer.mergeAll(handlers(config, supervisorPath), schedules(config), Runs.layer).pipe(Layer.provideMerge(Layers.kinds(config)), Layer.provideMerge(Layers.engine(config)))
+    const layer = Layer.mergeAll(handlers(config, supervisorPath), schedules(config), Runs.layer).pipe(Layer.provideMerge(Layers.kinds(config)), Layer.provideMerge(RunsDisk.layer(runsDir(config.dataDir))), Layer.provideMerge(Layers.engine(config)))
     yield* Effect.gen(function*() {
       yield* serveCommands(socketFile(config.dataDir), localActor())
       const { leaseMs, queues, retention, stopGraceMs, workers: slots } = config

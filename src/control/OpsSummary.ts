@@ -1,8 +1,8 @@
 /** `/ops`: is the system healthy right now, and if not, what to type. Seed S0 is the contract of its JSON and of its six lines. */
 import { DateTime, Effect } from "effect"
 import { printable } from "../domain/Redaction.ts"
-import { EngineReader, type FileSizes, Instants, Storage, type Summary } from "../engine/Engine.ts"
-import { troubleReason } from "./StorageReasons.ts"
+import { EngineReader, type FileSizes, Instants, RunsStorage, Storage, type Summary } from "../engine/Engine.ts"
+import { runsReason, troubleReason } from "./StorageReasons.ts"
 
 export interface ReasonDetail {
   readonly code: string
@@ -51,9 +51,12 @@ export const opsSummary = (hours: number) =>
   })
 
 /** What the writer of this process says of its storage; nothing in a process that only reads. */
-export const storageReasons = Effect.map(Storage, ({ file, trouble }) => {
-  const found = trouble()
-  return found === null ? [] : [troubleReason(file, found)]
+export const storageReasons = Effect.map(Effect.all([Storage, RunsStorage]), ([{ file, trouble }, runs]) => {
+  const [found, ofRuns] = [trouble(), runs.trouble()]
+  const reason = found === null ? null : troubleReason(file, found)
+  const reasonOfRuns = ofRuns === null ? null : runsReason(runs.dir, ofRuns)
+  // The same trouble of both is told once, by its first word.
+  return [reason, reasonOfRuns?.code === reason?.code ? null : reasonOfRuns].filter((one) => one !== null)
 })
 
 /** The same with more reasons, each code once. */

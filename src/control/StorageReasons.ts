@@ -1,6 +1,6 @@
 /** What `/ops` says of the storage: a code, since when, what was observed, and the next command to type. */
 import { DateTime } from "effect"
-import type { StorageTrouble } from "../engine/Engine.ts"
+import type { RunsTrouble, StorageTrouble } from "../engine/Engine.ts"
 
 /** A reason of `/ops` that is about the storage. */
 export interface StorageReason {
@@ -32,6 +32,23 @@ export const troubleReason = (file: string, { failures, sinceMs, why }: StorageT
   observed: failures,
   since: iso(sinceMs),
   next: nextFor[why](file)
+})
+
+// Names run out before bytes do where there are many small files.
+const nextForRuns = {
+  full: (dir) => `df -h ${quoted(dir)}; df -i ${quoted(dir)}`,
+  read_only: nextFor.read_only,
+  io: nextFor.io,
+  no_handles: () => "cat /proc/sys/fs/file-nr; ulimit -n"
+} as const satisfies Record<RunsTrouble["why"], (dir: string) => string>
+
+/** Commands cannot be prepared, since their folders cannot be made: `observed` counts the runs that were handed back. */
+export const runsReason = (dir: string, { failures, sinceMs, why }: RunsTrouble): StorageReason => ({
+  code: `storage_${why}`,
+  threshold: 0,
+  observed: failures,
+  since: iso(sinceMs),
+  next: nextForRuns[why](dir)
 })
 
 /** Fewer free bytes than a commit may need. */

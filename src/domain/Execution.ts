@@ -20,6 +20,9 @@ const actor = "system:runtime"
 
 /** The most runs a task may lose with their worker: a task that kills its server ends here. */
 export const lossesMax = 10
+/** From so many on a task may be what ends its server: it runs while no other such task does. */
+const suspectFrom = 2
+export const isSuspect = ({ losses }: Pick<Task, "losses">): boolean => losses >= suspectFrom
 export const recoveryExceeded = "recovery_attempts_exceeded"
 
 /** How a step ended, as far as anybody knows. */
@@ -33,7 +36,13 @@ export type Outcome =
     readonly final?: true
   }
   /** The effect was certainly not started. */
-  | { readonly _tag: "NotStarted"; readonly code: string; readonly error: string }
+  | {
+    readonly _tag: "NotStarted"
+    readonly code: string
+    readonly error: string
+    /** Set when the machine kept every run from starting: it is handed back, and nothing is counted. */
+    readonly spared?: true
+  }
   /** It may or may not have happened. Only for dangerous effects. */
   | { readonly _tag: "Unknown"; readonly code: string; readonly error: string }
   /** It stopped because somebody asked it to; what was to be undone is undone. */
@@ -168,7 +177,7 @@ const ended = (task: TaskIn<"RUNNING">, generation: number, outcome: Outcome, no
       ? { ...canceled(task, [], now, outcome.compensated), steps: endsOf(task, "cleared", { code: "stopped" }, now) }
       : unknown(task, generation, { code: "stopped", error: `the run was stopped in the middle of step ${open.step}, which is dangerous` }, now)
   }
-  const decision = outcome._tag === "NotStarted" ? lost(task, outcome, now) : endedBadly(task, generation, outcome, now, chance)
+  const decision = outcome._tag === "NotStarted" ? notStarted(task, outcome, now, chance) : endedBadly(task, generation, outcome, now, chance)
   const steps = endsOf(task, outcome._tag === "NotStarted" ? "cleared" : "failed", outcome, now)
   return steps.length === 0 ? decision : { ...decision, steps }
 }
@@ -212,7 +221,7 @@ export const reclaim = (task: Task, finding: Finding, worker: string, now: Now, 
     ? ended(task, task.generation, finding.outcome, now, chance)
     : finding._tag === "Gone" && unanswered(task) !== undefined
     ? unknown(task, task.generation, { code: lostCode(task), error: finding.error }, now)
-    : lost(task, { code: "lease_lost", error: finding._tag === "Gone" ? finding.error : "the worker was lost before it began" }, now)
+    : lost(task, { code: "lease_lost", error: finding._tag === "Gone" ? finding.error : "the worker was lost before it began" }, now, chance)
   return { ...decision, answer: Either.map(decision.answer, (after) => ({ task: after, adopted: null })) }
 }
 
@@ -238,20 +247,28 @@ const adopted = (task: TaskIn<"RUNNING">, worker: string, now: Now): Decision<Re
   return granted({ task: watched, adopted: held }, { tasks: [watched], events: [event] })
 }
 
-/** Pauses after the second loss and later ones, so that nothing that cannot start is tried in a tight loop. */
+/** Pauses after losses, with full jitter, so that nothing is tried in a tight loop, and what was lost together is not claimed together. */
 const lossPause = { attemptsMax: lossesMax, baseMs: 100, capMs: 60_000 }
-const pauseAfterLossMs = (losses: number): number => (losses <= 1 ? 0 : delayAfterMs(losses - 1, lossPause, 1 - Number.EPSILON))
+
+const stopsNow = (task: Task): boolean => task.cancel !== null && !task.cancel.compensate && !task.intents.some(({ answers }) => answers)
+
+const notStarted = (task: TaskIn<"RUNNING">, outcome: Extract<Outcome, { _tag: "NotStarted" }>, now: Now, chance: number): Decision<Task> => {
+  const failure = { code: outcome.code, error: outcome.error }
+  if (outcome.spared !== true) return lost(task, failure, now, chance)
+  if (stopsNow(task)) return canceled(task, [], now)
+  // It keeps its place too: it is due since it was.
+  return queuedAgain({ ...task, budget: task.budget + 1 }, task.generation, failure, "hand_back", task.availableAtMs, [], now)
+}
 
 // The run is void and spends no attempt.
-const lost = (task: TaskIn<"RUNNING">, failure: { readonly code: string; readonly error: string }, now: Now): Decision<Task> => {
+const lost = (task: TaskIn<"RUNNING">, failure: { readonly code: string; readonly error: string }, now: Now, chance: number): Decision<Task> => {
   const attempts = [failedAttempt(task, task.generation, failure, now)]
-  const stops = task.cancel !== null && !task.cancel.compensate && !task.intents.some(({ answers }) => answers)
-  if (stops) return canceled(task, attempts, now)
+  if (stopsNow(task)) return canceled(task, attempts, now)
   const losses = task.losses + 1
   const again = { ...task, losses, budget: task.budget + 1 }
   return losses >= lossesMax
     ? failed(again, task.generation, { code: recoveryExceeded, error: failure.error }, "lease_lost", attempts, now)
-    : queuedAgain(again, task.generation, failure, "lease_lost", now.wallMs + pauseAfterLossMs(losses), attempts, now)
+    : queuedAgain(again, task.generation, failure, "lease_lost", now.wallMs + delayAfterMs(losses, lossPause, chance), attempts, now)
 }
 
 const failed = (
@@ -271,7 +288,7 @@ const queuedAgain = (
   task: TaskIn<"RUNNING">,
   generation: number,
   failure: { readonly code: string; readonly error: string },
-  by: "retry" | "lease_lost",
+  by: "retry" | "lease_lost" | "hand_back",
   availableAtMs: number,
   attempts: ReadonlyArray<Attempt>,
   now: Now

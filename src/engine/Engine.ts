@@ -4,7 +4,7 @@
  * An engine is atomic and durable and knows no rules: it loads rows, lets a pure rule decide, and stores the whole
  * decision in one transaction, or nothing of it. Every implementation passes `test/engine/conformance.ts`.
  */
-import { Context, type Effect, type Either, type Queue, Schema, type Scope } from "effect"
+import { Context, Effect, type Either, type Queue, Schema, type Scope } from "effect"
 import type { Bulk, BulkCounts, BulkItem, FoundBulk, Matching } from "../domain/Bulk.ts"
 import type { Counter, Tally } from "../domain/Census.ts"
 import type { ClaimPolicy } from "../domain/Claiming.ts"
@@ -69,6 +69,29 @@ export interface StorageTrouble {
 /** Whether changes can be stored: the last word of the writer. Over as soon as one is stored, but for a damaged file, which ends with its process. */
 export class Storage extends Context.Reference<Storage>()("opsgate/engine/Storage", {
   defaultValue: (): { readonly file: string; readonly trouble: () => StorageTrouble | null } => ({ file: "", trouble: () => null })
+}) {}
+
+/** What keeps folders and files of runs from being made. */
+export interface RunsTrouble {
+  readonly why: "full" | "read_only" | "io" | "no_handles"
+  /** Wall clock, Unix ms, of the first run that could not be prepared. */
+  readonly sinceMs: number
+  /** Runs that could not be prepared since. */
+  readonly failures: number
+}
+
+/** Whether commands can be prepared: what kept the folder of the last run from being made, as far as it was the storage. */
+export class RunsStorage extends Context.Reference<RunsStorage>()("opsgate/engine/RunsStorage", {
+  defaultValue: (): {
+    readonly dir: string
+    readonly trouble: () => RunsTrouble | null
+    /** A run could not be prepared. */
+    readonly failed: (why: RunsTrouble["why"]) => void
+    /** A run was prepared: all is well. */
+    readonly prepared: () => void
+    /** Waits a while, longer each time until a run was prepared, then tries whether a folder and a file can be made. */
+    readonly look: Effect.Effect<void>
+  } => ({ dir: "", trouble: () => null, failed: () => undefined, prepared: () => undefined, look: Effect.void })
 }) {}
 
 /** The two clocks, read at the instant of a decision. */

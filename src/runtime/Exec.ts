@@ -122,9 +122,23 @@ const prepare = Effect.fn("Exec.prepare")(function*(supervisorPath: string, job:
   )
 })
 
+/** Node's own recursive mkdir says ENOENT where a disk has no room for a folder. Answers the first that was made, if any. */
+const makeFolders = async (dir: string): Promise<string | undefined> => {
+  const made = (): Promise<string> => mkdir(dir, { mode: 0o700 }).then(() => dir)
+  try {
+    return await made()
+  } catch (cause) {
+    const code = cause instanceof Error && "code" in cause ? cause.code : null
+    if (code === "EEXIST") return undefined
+    if (code !== "ENOENT" || dir === dirname(dir)) throw cause
+    const first = await makeFolders(dirname(dir))
+    return first === undefined ? made() : made().then(() => first)
+  }
+}
+
 /** The names of a folder are in the folder above: that one is synced, or a power cut could take the record with its folder. */
 const makeFolder = async (dir: string): Promise<void> => {
-  const first = await mkdir(dir, { recursive: true, mode: 0o700 })
+  const first = await makeFolders(dir)
   if (first === undefined) return
   for (let above = dirname(dir); above.length >= dirname(first).length; above = dirname(above)) {
     const handle = await open(above, "r")
@@ -132,6 +146,8 @@ const makeFolder = async (dir: string): Promise<void> => {
     if (above === dirname(above)) return
   }
 }
+
+const isThere = (stream: unknown): boolean => stream !== undefined && stream !== null
 
 /** Starts a supervisor in a session of its own, so that neither a terminal nor the end of this server's group reaches it. */
 const launch = (supervisorPath: string): Child => {
@@ -143,6 +159,8 @@ const launch = (supervisorPath: string): Child => {
   })
   // Errors reach whoever waits at that moment; without a listener any later one would end this server.
   child.on("error", () => undefined)
+  // Node returns a child without streams where it finds no descriptors for them, whatever its types say.
+  if (!isThere(child.stdin)) throw new Error("EMFILE: no file descriptors left for its streams")
   child.stdin.on("error", () => undefined)
   return child
 }

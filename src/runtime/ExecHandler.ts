@@ -9,9 +9,11 @@ import { storedError } from "../domain/Redaction.ts"
 import type { StepDraft } from "../domain/Step.ts"
 import { closeDeadlineMs } from "../domain/Timeout.ts"
 import type { Task } from "../domain/Task.ts"
+import type { RunsStorage } from "../engine/Engine.ts"
 import { type Exec, type ExecUnavailable, type JobRef } from "./Exec.ts"
 import { outcomeOf } from "./ExecOutcome.ts"
 import type { Handler } from "./Handler.ts"
+import { whyOf } from "./RunsDisk.ts"
 
 /** How the command of a kind is started. */
 export interface Command {
@@ -44,6 +46,14 @@ const environment = ({ env }: Command, task: Task, held: Held): Readonly<Record<
 
 const unavailable = ({ message }: ExecUnavailable): Outcome => ({ _tag: "NotStarted", code: "exec_unavailable", error: storedError(message) })
 
+// Where the storage of the runs fails, no run is to blame.
+const unprepared = (disk: RunsStorage["Type"], failure: ExecUnavailable): Outcome => {
+  const why = whyOf(failure.cause)
+  if (why === null) return unavailable(failure)
+  disk.failed(why)
+  return { _tag: "NotStarted", code: `storage_${why}`, error: storedError(failure.message), spared: true }
+}
+
 const draftFor = (task: Task, effect: Kind["effect"], supervisor: JobRef): StepDraft => ({
   number: step,
   scope: "",
@@ -58,8 +68,8 @@ const draftFor = (task: Task, effect: Kind["effect"], supervisor: JobRef): StepD
   supervisor
 })
 
-/** The handler of one kind whose outputs are kept under `runsDir`. `wallMs` reads the clock. */
-export const make = (exec: Exec["Type"], kind: Kind, command: Command, runsDir: string, wallMs: () => number): Handler => {
+/** The handler of one kind whose outputs are kept under the folder of `disk`. `wallMs` reads the clock. */
+export const make = (exec: Exec["Type"], kind: Kind, command: Command, disk: RunsStorage["Type"], wallMs: () => number): Handler => {
   const outcome = (ref: JobRef, end: Effect.Effect.Success<ReturnType<typeof exec.awaitEnd>>): Effect.Effect<Outcome> =>
     end._tag === "Finished"
       ? Effect.map(exec.tail(ref, "stderr.log", tailBytes), (tail) => outcomeOf(end.record, kind.effect, tail))
@@ -86,7 +96,7 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, runsDir: 
     Effect.suspend(() =>
       exec.prepare({
         v: 1,
-        dir: dirFor(runsDir, task),
+        dir: dirFor(disk.dir, task),
         argv: command.argvFor(JSON.parse(task.payload)),
         cwd: command.cwd,
         env: environment(command, task, held),
@@ -104,8 +114,8 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, runsDir: 
     run: ({ asked, begin, held, steps, task }) => {
       const known = steps.find(({ number, state }) => number === step && state === "succeeded")
       if (known !== undefined) return Effect.succeed({ _tag: "Succeeded", result: JSON.parse(known.result ?? "{}") })
-      return Effect.flatMap(Effect.either(prepare(task, held)), (prepared) => {
-        if (prepared._tag === "Left") return Effect.succeed(unavailable(prepared.left))
+      return Effect.flatMap(Effect.either(Effect.tap(prepare(task, held), () => Effect.sync(disk.prepared))), (prepared) => {
+        if (prepared._tag === "Left") return Effect.sync(() => unprepared(disk, prepared.left))
         const { dir, discard, go, marker, pid, startTicks } = prepared.right
         const supervisor = { pid, startTicks, dir, marker }
         return begin(draftFor(task, kind.effect, supervisor)).pipe(

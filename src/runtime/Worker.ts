@@ -5,6 +5,7 @@
  */
 import { Cause, Duration, Effect, Exit, Option, Queue, Ref } from "effect"
 import type { ClaimPolicy } from "../domain/Claiming.ts"
+import { granted } from "../domain/Decision.ts"
 import { claim, type Claimed } from "../domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../domain/Execution.ts"
 import type { Held } from "../domain/Lease.ts"
@@ -14,11 +15,12 @@ import { heavySlots, type QueueLimits } from "../domain/Queue.ts"
 import type { LeaseLost } from "../domain/Refusal.ts"
 import type { Step, StepChange } from "../domain/Step.ts"
 import type { Task } from "../domain/Task.ts"
-import { Chance, Engine, type EngineUnavailable, Instants, Storage } from "../engine/Engine.ts"
+import { Chance, Engine, type EngineUnavailable, Instants, RunsStorage, Storage } from "../engine/Engine.ts"
 import { type Handler, Handlers, type Run } from "./Handler.ts"
 import { patience, patientlyUntilStopped } from "./Patience.ts"
 import { Runs } from "./Runs.ts"
 import * as Slots from "./Slots.ts"
+import { type Round, Suspects } from "./Suspects.ts"
 
 /** The longest a worker sleeps without looking: what waits in the queue is due by the wall clock, which may be set meanwhile. */
 const napMax = Duration.minutes(1)
@@ -28,6 +30,8 @@ const claimMax = 512
 const napMin = Duration.millis(50)
 /** The pause between looks whether a store in trouble takes changes again. */
 const troublePause = Duration.millis(250)
+/** The same while a task waits only because another one has to run alone. */
+const alonePause = Duration.millis(250)
 
 export interface WorkerOptions {
   readonly slots: number
@@ -43,6 +47,7 @@ interface Hands {
   readonly engine: Engine["Type"]
   readonly runs: Runs["Type"]
   readonly handlers: Handlers["Type"]
+  readonly suspects: Suspects
 }
 
 /** Stores how a run ended. A write that comes too late is refused, counted by its event, and dropped here. */
@@ -79,13 +84,16 @@ const noSteps: ReadonlyArray<Step> = []
 
 /** Runs a claimed task to its end and stores it. Uninterruptible but for what its handler makes interruptible. */
 const runClaimed = (hands: Hands) => {
-  const { engine, handlers, runs } = hands
+  const { engine, handlers, runs, suspects } = hands
 
   const work = (claimed: Claimed, handler: Handler, steps: ReadonlyArray<Step>, asked: Run["asked"]): Effect.Effect<unknown> => {
     const { held, task } = claimed
     let begun = false
     const late: Array<StepChange> = []
-    const begin: Run["begin"] = (draft) => Effect.tap(beginUnder(engine, task, held)(draft), () => Effect.sync(() => (begun = draft.effect === "dangerous")))
+    const begin: Run["begin"] = (draft) => Effect.tap(beginUnder(engine, task, held)(draft), () => Effect.sync(() => {
+      begun = draft.effect === "dangerous"
+      if (draft.supervisor !== null) suspects.begun(claimed)
+    }))
     return Effect.flatMap(Effect.exit(handler.run({ task, held, steps, begin, asked, late: (change) => void late.push(change) })), (exit) => {
       const outcome = outcomeOf(exit, begun)
       return outcome === null ? Effect.void : settleRun(hands, claimed, outcome, late)
@@ -102,6 +110,7 @@ const runClaimed = (hands: Hands) => {
         ? work(claimed, handler, noSteps, asked)
         : Effect.flatMap(Effect.orDie(Effect.retry(engine.stepsOf(task.id), { schedule: patience })), (steps) => work(claimed, handler, steps, asked))
       return Effect.flatMap(Effect.exit(worked), (exit) => {
+        suspects.leave(claimed)
         leave()
         return exit
       })
@@ -117,17 +126,23 @@ export const loop = ({ epoch, name, queues, slots }: WorkerOptions) =>
     const handlers = yield* Handlers
     const instants = yield* Instants
     const storage = yield* Storage
-    const run = yield* Slots.make(runClaimed({ chance: yield* Chance, engine, handlers, runs }))
+    const disk = yield* RunsStorage
+    const suspects = new Suspects(instants.monoMs)
+    const run = yield* Slots.make(runClaimed({ chance: yield* Chance, engine, handlers, runs, suspects }))
 
     // What this program cannot run is left to one that can.
     const policy: ClaimPolicy = { kinds: new Set(handlers.keys()), queues, heavyMax: heavySlots(slots) }
 
     // Uninterruptible, so that no task is leased without somebody to run it.
-    const claimDue = (limit: number) =>
-      engine.claim({ limit, policy, rule: (task, now) => claim(task, name, handlers.get(task.kind)?.version, now) }).pipe(
+    const claimDue = ({ limit, mayRun }: Round) =>
+      engine.claim({ limit, policy, rule: (task, now) => mayRun(task) ? claim(task, name, handlers.get(task.kind)?.version, now) : granted(null, {}) }).pipe(
         Effect.tap((claimed) =>
           Effect.sync(() => {
-            for (const one of claimed) if (one !== null) run(one)
+            for (const one of claimed) {
+              if (one === null) continue
+              suspects.enter(one)
+              run(one)
+            }
           })
         ),
         Effect.uninterruptible
@@ -136,16 +151,18 @@ export const loop = ({ epoch, name, queues, slots }: WorkerOptions) =>
     const nap = Effect.gen(function*() {
       const free = slots - runs.countOf(yield* Ref.get(epoch))
       const claimMs = free <= 0 ? null : yield* engine.nextClaim(policy)
-      const wait = claimMs === null ? napMax : Duration.clamp(Duration.millis(claimMs - instants.wallMs()), { minimum: napMin, maximum: napMax })
+      const minimum = suspects.isBusy(yield* Ref.get(epoch)) ? alonePause : napMin
+      const wait = claimMs === null ? napMax : Duration.clamp(Duration.millis(claimMs - instants.wallMs()), { minimum, maximum: napMax })
       yield* Effect.race(Queue.take(runs.wake), Effect.sleep(wait))
     })
 
     const round = Effect.gen(function*() {
       // What cannot be stored is not begun.
       if (storage.trouble() !== null) return yield* Effect.sleep(troublePause)
+      if (disk.trouble() !== null) return yield* disk.look
       const free = slots - runs.countOf(yield* Ref.get(epoch))
-      const claimed = free > 0 ? yield* claimDue(Math.min(free, claimMax)) : []
-      if (claimed.length === 0) yield* nap
+      const claimed = free > 0 ? yield* claimDue(suspects.round(yield* Ref.get(epoch), Math.min(free, claimMax))) : []
+      if (claimed.every((one) => one === null)) yield* nap
       else yield* Effect.yieldNow()
     }).pipe(
       Effect.retry({ schedule: patience, while: (error) => error._tag === "EngineUnavailable" })

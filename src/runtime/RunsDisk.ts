@@ -1,0 +1,73 @@
+/** The storage under `runs`, as those find it who prepare commands there. */
+import { mkdir, open, rm } from "node:fs/promises"
+import { join } from "node:path"
+import { Duration, Effect, Layer } from "effect"
+import { Instants, RunsStorage, type RunsTrouble } from "../engine/Engine.ts"
+
+/** The first pause before a look, and the longest, in milliseconds. */
+const pauseMinMs = 250
+const pauseMaxMs = 10_000
+/** About what a supervisor writes before it is ready. */
+const lookBytes = 8192
+
+const whys = new Map<string, RunsTrouble["why"]>([
+  ["ENOSPC", "full"],
+  ["EDQUOT", "full"],
+  ["EROFS", "read_only"],
+  ["EIO", "io"],
+  ["EMFILE", "no_handles"],
+  ["ENFILE", "no_handles"]
+])
+
+/** What an error says of the storage; null: it is about something else. A supervisor hands on the words of its error, which begin with the code. */
+export const whyOf = (cause: unknown): RunsTrouble["why"] | null => {
+  if (!(cause instanceof Error)) return null
+  const [word = ""] = /^E[A-Z]+\b/.exec(cause.message) ?? []
+  const code = "code" in cause && typeof cause.code === "string" ? cause.code : word
+  return whys.get(code) ?? null
+}
+
+const tryOut = async (dir: string): Promise<void> => {
+  const folder = join(dir, ".look")
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const file = await open(join(folder, "file"), "w", 0o600)
+    await file.write(Buffer.alloc(lookBytes)).then(() => file.sync()).finally(() => file.close())
+  } finally {
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined)
+  }
+}
+
+export const make = (dir: string, wallMs: () => number): RunsStorage["Type"] => {
+  let trouble: RunsTrouble | null = null
+  let pauseMs = pauseMinMs
+  const failed = (why: RunsTrouble["why"]) => {
+    trouble = { why, sinceMs: trouble?.sinceMs ?? wallMs(), failures: (trouble?.failures ?? 0) + 1 }
+  }
+  const isOver = Effect.promise(() =>
+    tryOut(dir).then(() => {
+      trouble = null
+    }, (cause: unknown) => {
+      const why = whyOf(cause)
+      // What is not about the storage is met, and told, by the next run.
+      if (why === null) trouble = null
+      else if (trouble !== null) trouble = { ...trouble, why }
+    }))
+  return {
+    dir,
+    trouble: () => trouble,
+    failed,
+    prepared: () => {
+      trouble = null
+      pauseMs = pauseMinMs
+    },
+    // The pause stays long where the look succeeds and the next run fails again.
+    look: Effect.suspend(() => {
+      const pause = Duration.millis(pauseMs)
+      pauseMs = Math.min(pauseMaxMs, pauseMs * 2)
+      return Effect.zipRight(Effect.sleep(pause), isOver)
+    })
+  }
+}
+
+export const layer = (dir: string): Layer.Layer<never, never, Instants> => Layer.effect(RunsStorage, Effect.map(Instants, ({ wallMs }) => make(dir, wallMs)))
