@@ -15,9 +15,9 @@ import { patiently } from "./Patience.ts"
 const batchMax = 500
 const batchMin = 8
 /** How long the work of a transaction should take. */
-const batchMs = 5
+const batchMs = 1
 /** Pause after a batch, as a multiple of how long it took, and the shortest. */
-const pauseFactor = 3
+const pauseFactor = 8
 const pauseMinMs = 5
 /** Pages that are returned to the disk in one transaction, and how many stay free for what comes next. */
 const shrinkPages = 128
