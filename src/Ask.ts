@@ -2,16 +2,15 @@
 import { userInfo } from "node:os"
 import { Effect, Layer } from "effect"
 import * as Config from "./Config.ts"
-import { type CommandFailed, handleEither } from "./control/Commands.ts"
+import { handleCommand } from "./control/Door.ts"
 import { Kinds } from "./control/Kinds.ts"
 import { databaseFile, locate } from "./DataDir.ts"
-import { handleSchedule } from "./control/ScheduleCommands.ts"
 import type { Ask } from "./domain/Command.ts"
-import type { Answer, QueueAnswer } from "./domain/Decision.ts"
-import { isScheduleAsk, type ScheduleAnswer, type ScheduleAsk } from "./domain/ScheduleAsk.ts"
+import type { Answer } from "./domain/Decision.ts"
+import type { ScheduleAsk } from "./domain/ScheduleAsk.ts"
 import { TaskId } from "./domain/Task.ts"
 import { isTerminal } from "./domain/TaskState.ts"
-import { type Engine, EngineReader, type Instants } from "./engine/Engine.ts"
+import { EngineReader } from "./engine/Engine.ts"
 import { DatabaseRefused, readVersion } from "./engine/sqlite/Database.ts"
 import * as SqliteReader from "./engine/SqliteReader.ts"
 import { refusedBy } from "./edge/cli/CommandSocket.ts"
@@ -28,9 +27,7 @@ export const decideHere = (ask: Ask | ScheduleAsk, key: string | null, configFil
     // Refused before the file is opened or made: a request that cannot be granted leaves nothing behind.
     if (ask.op === "submit") yield* Effect.flatMap(Kinds, (kinds) => kinds.check(ask.kind, ask.payload)).pipe(Effect.provide(Layers.kinds(config)))
     else if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
-    const asked = { key, actor: localActor(), channel: "cli" } as const
-    const decided: Effect.Effect<Answer | QueueAnswer | ScheduleAnswer, CommandFailed, Engine | EngineReader | Instants | Kinds> = isScheduleAsk(ask) ? handleSchedule({ ...asked, ask }) : handleEither({ ...asked, ask })
-    return yield* decided.pipe(
+    return yield* handleCommand({ ask, key, actor: localActor(), channel: "cli" }).pipe(
       Effect.provide(Layer.merge(Layers.engine(config), Layers.kinds(config)))
     )
   }).pipe(Effect.mapError(refusedBy))

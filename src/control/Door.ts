@@ -32,6 +32,12 @@ interface AtTheDoor {
   readonly key: string | null
 }
 
+/** Decides and stores a command about a task, a queue or a schedule. */
+export const handleCommand = (
+  { ask, ...asked }: Omit<AtTheDoor, "ask"> & { readonly ask: Ask | ScheduleAsk }
+): Effect.Effect<Answer | QueueAnswer | ScheduleAnswer, CommandFailed, Engine | EngineReader | Instants | Kinds> =>
+  isScheduleAsk(ask) ? handleSchedule({ ...asked, ask }) : handleEither({ ...asked, ask })
+
 /** Decides and stores what is asked. */
 export const handleAny = ({ actor, ask, channel, key }: AtTheDoor): Effect.Effect<DoorAnswer, CommandFailed, Engine | EngineReader | Instants | Kinds> => {
   switch (ask.op) {
@@ -43,6 +49,6 @@ export const handleAny = ({ actor, ask, channel, key }: AtTheDoor): Effect.Effec
     case "release":
       return release({ ask, actor, channel, key })
     default:
-      return isScheduleAsk(ask) ? handleSchedule({ ask, actor, channel, key }) : handleEither({ ask, actor, channel, key })
+      return handleCommand({ ask, actor, channel, key })
   }
 }

@@ -7,6 +7,7 @@ import * as SqliteEngine from "../../src/engine/SqliteEngine.ts"
 import { engineConformance } from "./conformance.ts"
 import { upkeepConformance } from "./upkeep.ts"
 import { queueConformance } from "./queues.ts"
+import { scheduleConformance } from "./schedules.ts"
 
 const fresh = () => join(mkdtempSync(join(tmpdir(), "opsgate-engine-")), "opsgate.db")
 
@@ -15,3 +16,4 @@ const layer = (file = fresh()) => SqliteEngine.layer({ file, streamId: "db-test"
 engineConformance("SqliteEngine", () => layer())
 upkeepConformance("SqliteEngine", () => layer())
 queueConformance("SqliteEngine", () => layer())
+scheduleConformance("SqliteEngine", () => layer())

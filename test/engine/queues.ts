@@ -1,6 +1,6 @@
 /** What every engine must do about queues. Each implementation runs this suite in its own test file. */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, type Layer, Queue } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Either, Queue } from "effect"
 import type { ClaimPolicy } from "../../src/domain/Claiming.ts"
 import type { QueueAsk } from "../../src/domain/Command.ts"
 import { claim } from "../../src/domain/Dispatch.ts"
@@ -11,10 +11,9 @@ import { cancel, recover } from "../../src/domain/Recovery.ts"
 import { submit } from "../../src/domain/Request.ts"
 import { steer } from "../../src/domain/Steering.ts"
 import { TaskId } from "../../src/domain/Task.ts"
-import { Engine, EngineReader, type Instants } from "../../src/engine/Engine.ts"
-import { applied, claimed as claimedPlainly, commandOf, epochOpened, failedOutcome, heavyKind, kindOf, movable, nextId, settled, succeeded } from "./tasks.ts"
-
-type Store = Engine | EngineReader
+import { Engine, EngineReader } from "../../src/engine/Engine.ts"
+import { type EngineLayer, testOn } from "./suite.ts"
+import { applied, claimed as claimedPlainly, commandOf, epochOpened, failedOutcome, heavyKind, kindOf, nextId, settled, succeeded } from "./tasks.ts"
 
 const asked = (wish: Wish = {}, { kind = kindOf(), payload = {} }: { readonly kind?: Kind; readonly payload?: { readonly [name: string]: number } } = {}) =>
   Effect.flatMap(Engine, (engine) => {
@@ -39,12 +38,8 @@ const steered = (op: QueueAsk["op"], queue: string, reason = "because") =>
   Effect.flatMap(Engine, (engine) =>
     engine.commit({ tasks: [], queue, key: null, rule: ({ queue: state }, now) => steer(state, commandOf({ op, queue, reason }), now) }))
 
-export const queueConformance = (name: string, layer: () => Layer.Layer<Store, unknown, Instants>) => {
-  const test = <E>(sentence: string, body: (world: ReturnType<typeof movable>) => Effect.Effect<void, E, Store>) =>
-    it.effect(sentence, () => {
-      const world = movable()
-      return body(world).pipe(Effect.provide(layer()), Effect.provide(world.layer))
-    })
+export const queueConformance = (name: string, layer: EngineLayer) => {
+  const test = testOn(layer)
   const nextClaim = (policy: ClaimPolicy) => Effect.flatMap(Engine, (engine) => engine.nextClaim(policy))
 
   describe(`${name} with queues`, () => {

@@ -1,6 +1,6 @@
 /** What every engine must do for bulk commands, the dead letter and retention. Part of the conformance suite. */
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, type Layer, Queue } from "effect"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Either, Queue } from "effect"
 import { type Bulk, bulkStates, type Matching } from "../../src/domain/Bulk.ts"
 import { carryOutItem, endBulk, namingBulk, requestBulk, stopBulk } from "../../src/domain/BulkRules.ts"
 import { endStep, spawn } from "../../src/domain/Checkpoint.ts"
@@ -12,15 +12,14 @@ import { onTask } from "../../src/domain/OnTask.ts"
 import { recover } from "../../src/domain/Recovery.ts"
 import { finalStates, nothingPruned, pruned, prunedEvent, type FinalState } from "../../src/domain/Retention.ts"
 import { TaskId } from "../../src/domain/Task.ts"
-import { Engine, EngineReader, type Instants } from "../../src/engine/Engine.ts"
+import { Engine, EngineReader } from "../../src/engine/Engine.ts"
 import { chainIntact } from "../../gate/invariant/chainIntact.ts"
 import { legalTransitions } from "../../gate/invariant/legalTransitions.ts"
 import type { LogEvent } from "../../gate/History.ts"
 import { toLine } from "../../src/domain/TaskEvent.ts"
 import { run, scenario, score } from "../gate/invariant/Story.ts"
-import { applied, claimed, claimedOne, commandOf, draftOf, epochOpened, failedOutcome, heavyKind, kindOf, movable, nextId, settled, submitted, succeeded } from "./tasks.ts"
-
-type Store = Engine | EngineReader
+import { type EngineLayer, testOn } from "./suite.ts"
+import { applied, claimed, claimedOne, commandOf, draftOf, epochOpened, failedOutcome, heavyKind, kindOf, nextId, settled, submitted, succeeded } from "./tasks.ts"
 
 const once = kindOf({ retry: { attemptsMax: 1, baseMs: 0, capMs: 0 } })
 const dead: Matching = { states: ["FAILED"], kind: null, code: null, beforeMs: null, tasks: null, dead: true }
@@ -55,12 +54,8 @@ const passed = (state: FinalState, throughMs: number, limit = 100) =>
 const secret: Json = { secret: "in the payload" }
 const tells = { _tag: "Succeeded", result: { secret: "in the result" } } as const
 
-export const upkeepConformance = (name: string, layer: () => Layer.Layer<Store, unknown, Instants>) => {
-  const test = <E>(sentence: string, body: (world: ReturnType<typeof movable>) => Effect.Effect<void, E, Store>) =>
-    it.effect(sentence, () => {
-      const world = movable()
-      return body(world).pipe(Effect.provide(layer()), Effect.provide(world.layer))
-    })
+export const upkeepConformance = (name: string, layer: EngineLayer) => {
+  const test = testOn(layer)
 
   describe(`${name}: bulk commands`, () => {
     test("are about the tasks that fitted when they were stored, each once", () =>

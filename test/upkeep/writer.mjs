@@ -1,19 +1,10 @@
 /** Stores changes at a steady rate, 1,000 a second unless told otherwise, and says how many were acknowledged when its input ends. */
 import { Effect, Layer } from "effect"
 import { Engine, Ids, Live, Request, SqliteEngine } from "../../dist/index.js"
+import { kind as trivial } from "../bench/kind.mjs"
 
 const [, , file, rate = "1000"] = process.argv
-const kind = {
-  name: "report",
-  version: "v1",
-  class: "light",
-  risk: "none",
-  effect: "idempotent",
-  needsApproval: false,
-  selfApproval: false,
-  limits: { startToCloseMs: 60_000, scheduleToStartMs: null, scheduleToCloseMs: null, approvalTtlMs: 3_600_000 },
-  retry: { attemptsMax: 3, baseMs: 1000, capMs: 60_000 }
-}
+const kind = { ...trivial, name: "report" }
 let sent = 0
 let acknowledged = 0
 let failed = 0

@@ -1,7 +1,7 @@
 /**
- * Checkpoints in quiet moments. SQLite copies the write-ahead log into the file when it has a thousand pages, within the commit that
- * comes to that; on a system that is hardly busy that is every thirtieth request, and it waits for it. Here it is done a moment after
- * the last commit, when nobody waits. A busy system has no such moment, and SQLite's own limit holds.
+ * Checkpoints in quiet moments. SQLite copies the write-ahead log into the file when it has so many pages (`Database.ts`), within the
+ * commit that comes to that, and its caller waits for it. Here it is done a moment after the last commit, when nobody waits. A busy
+ * system has no such moment, and SQLite's own limit holds.
  */
 import type Database from "better-sqlite3"
 import type { Flush } from "../Engine.ts"

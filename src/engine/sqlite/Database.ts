@@ -94,9 +94,9 @@ const harden = (db: Database.Database): void => {
   db.pragma("synchronous = FULL")
   db.pragma("foreign_keys = ON")
   db.pragma("temp_store = MEMORY")
+  // The thousand pages of SQLite's own would be every thirtieth request of a system that is hardly busy, which waits for it.
   db.pragma("wal_autocheckpoint = 4000")
-  // A thousand pages, as SQLite has it, would be every thirtieth request of a system that is hardly busy, which waits for it. What a
-  // long reader made the log grow to is given back at the next checkpoint that empties it.
+  // What a long reader made it grow to is given back at the next checkpoint that empties it.
   db.pragma(`journal_size_limit = ${walKeptBytes}`)
   db.pragma("busy_timeout = 0")
 }
