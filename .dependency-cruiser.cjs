@@ -10,7 +10,7 @@ const floor = (name, from, may, why) => ({
   to: { path: "^(src|gate|test|scenarios|scorecards|scripts|evidence)/", pathNot: may }
 })
 
-const contract = "domain/|engine/Engine\\.ts"
+const contract = "domain/|engine/(Engine|Patience|Rehearsal|ChatTrouble)\\.ts"
 
 module.exports = {
   forbidden: [
@@ -23,13 +23,29 @@ module.exports = {
     floor("control", "^src/control/", `^src/(${contract}|control/)`, "commands use the engine's contract"),
     floor("runtime", "^src/runtime/", `^src/(${contract}|runtime/)`, "work uses the engine's contract"),
     floor("supervisor", "^src/runtime/supervisor/", "^src/(domain/|runtime/supervisor/)", "it outlives the server and imports next to nothing"),
-    floor("cli", "^src/edge/cli/", "^src/(domain/|control/|engine/Engine\\.ts|edge/cli/|Config\\.ts|config\\.schema\\.json)", "an edge translates; it decides nothing"),
+    floor("cli", "^src/edge/cli/", "^src/(domain/|control/|engine/(Engine|Patience|Rehearsal|ChatTrouble)\\.ts|edge/cli/|Config\\.ts|config\\.schema\\.json)", "an edge translates; it decides nothing"),
+    floor("telegram", "^src/edge/telegram/", `^src/(${contract}|control/|engine/ChatStore\\.ts|edge/telegram/|TelegramSettings\\.ts)`, "an edge translates; it decides nothing"),
+    {
+      name: "telegraf-in-its-edge-only",
+      severity: "error",
+      from: { path: "^(src|gate)/", pathNot: "^src/edge/telegram/" },
+      to: { path: "node_modules/telegraf" }
+    },
     floor("product", "^src/", "^src/", "the product does not know that it is judged"),
 
     floor("gate", "^gate/", "^(gate|scorecards|scenarios|evidence)/", "the gate shares no code with what it judges"),
     floor("measures", "^gate/(kpi|invariant)/", "^gate/(kpi/|invariant/|History\\.ts|Verdict\\.ts)", "a measure reads history and nothing else"),
     floor("scorecard", "^gate/scorecard/", "^(gate/(kpi/|invariant/|scorecard/|History\\.ts|Verdict\\.ts)|scorecards/)", "thresholds and history to result, pure"),
     floor("evidence", "^gate/evidence/", "^(gate/(kpi/|invariant/|scorecard/|evidence/|History\\.ts|Verdict\\.ts)|evidence/)", "evidence records results and checks them; it runs nothing"),
+
+    floor("telegram-fake", "^test/telegram/fake/", "^test/telegram/fake/", "the fake shares no code with what talks to it"),
+    {
+      name: "telegram-fake-on-its-own",
+      comment: "no package either: it is judged by nothing but what it says over HTTP",
+      severity: "error",
+      from: { path: "^test/telegram/fake/" },
+      to: { path: "node_modules/" }
+    },
 
     {
       name: "sql-in-the-engine-only",

@@ -31,14 +31,14 @@ export interface Effect {
   readonly mono_ms: number
 }
 
-export const faultClasses = ["sigkill", "sigstop", "replay"] as const
+export const faultClasses = ["sigkill", "sigstop", "replay", "poll_fault", "send_fault"] as const
 export type FaultClass = (typeof faultClasses)[number]
 
-export const targets = ["running", "claimed", "effect", "stored"] as const
+export const targets = ["running", "claimed", "effect", "stored", "poll", "update", "report"] as const
 export type Target = (typeof targets)[number]
 
 /** How a scenario goes: `gate/chaos/script/` has one file for each. */
-export const scripts = ["restart", "pause", "replay", "standstill"] as const
+export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports"] as const
 export type Script = (typeof scripts)[number]
 
 /** `scenarios/<profile>/<id>.json`; the schema is `scenarios/scenario.schema.json`. */
@@ -85,10 +85,13 @@ export interface Fault {
   readonly must_hit: Target
   readonly at: number
   readonly seed: number
-  /** Tasks that were in the state the fault must hit, as seen from outside. Empty: the fault did not hit. */
+  /**
+   * Tasks that were in the state the fault must hit, as seen from outside. Of `poll` the polls that it struck, of `update` the keys of
+   * commands in chats that the log did not have yet. Empty: the fault did not hit.
+   */
   readonly hit: ReadonlyArray<string>
   /** Written by the operating system or the subject, never by the injector. */
-  readonly witness: { readonly kind: "exit" | "proc_stat" | "answer"; readonly detail: string } | null
+  readonly witness: { readonly kind: "exit" | "proc_stat" | "answer" | "record"; readonly detail: string } | null
 }
 
 export interface Sample {
@@ -108,6 +111,58 @@ export interface Restart {
   readonly after: ReadonlyArray<Row>
 }
 
+/** A command that a person gave in a chat, by words or by a button. */
+export interface ChatCommand {
+  readonly update: number
+  /** Under which the log must have it. */
+  readonly key: string
+  readonly chat: number
+  readonly person: string
+  readonly op: "submit" | "approve" | "resume"
+  /** What it is about; null for what it asks for, or where that is nothing. */
+  readonly task: string | null
+  /** What must come of it. `nothing`: a button pressed twice, somebody who may not, a stranger. */
+  readonly expect: "once" | "nothing"
+}
+
+/** Polls that went wrong one after the other, and the commands that were given meanwhile. */
+export interface Burst {
+  readonly id: string
+  /** What went wrong, in the words of the chat service. */
+  readonly kind: string
+  readonly at: number
+  /** The calls that it struck, by `seq`. */
+  readonly struck: ReadonlyArray<number>
+  /** Keys of the commands that were given while it lasted. */
+  readonly keys: ReadonlyArray<string>
+}
+
+/** A call of the product, as the chat service has it on record. */
+export interface ChatCall {
+  readonly seq: number
+  readonly at: number
+  /** Null: it never ended. */
+  readonly took_ms: number | null
+  readonly method: string
+  readonly chat: number | null
+  readonly text: string | null
+  /** Updates that it brought. */
+  readonly updates: ReadonlyArray<number>
+  readonly faults: ReadonlyArray<string>
+  /** 200: it was carried out, whether or not its answer arrived. */
+  readonly status: number | null
+  readonly answered: boolean
+}
+
+/** What a chat service saw. */
+export interface ChatHistory {
+  readonly commands: ReadonlyArray<ChatCommand>
+  readonly bursts: ReadonlyArray<Burst>
+  readonly calls: ReadonlyArray<ChatCall>
+  /** Calls beyond the limits of the service. */
+  readonly violations: ReadonlyArray<{ readonly at: number; readonly scope: string; readonly method: string; readonly early: boolean }>
+}
+
 export interface Journal {
   readonly v: 1
   readonly scenario: Scenario
@@ -122,6 +177,8 @@ export interface Journal {
   readonly faults: ReadonlyArray<Fault>
   readonly summaries: ReadonlyArray<Sample>
   readonly restarts: ReadonlyArray<Restart>
+  /** Only of a scenario with chats. */
+  readonly chat?: ChatHistory
 }
 
 /** What one scenario left behind. A part that is `null` was not found. */

@@ -37,6 +37,7 @@ const exit = { usage: 254, internal: 255, interrupted: 130 } as const
 /** The folder that holds `dist`, `scenarios`, `scorecards` and `evidence`. */
 const root = fileURLToPath(new URL("..", import.meta.url))
 const program = join(root, "dist", "opsgate.js")
+const chatService = join(root, "dist", "telegram-fake.js")
 const pinnedDir = join(root, "evidence", "keys")
 
 const say = (text: string): void => void process.stderr.write(`${plain(text)}\n`)
@@ -107,7 +108,7 @@ const playAll = (options: GateOptions, scenarios: Effect.Effect.Success<ReturnTy
     Effect.gen(function*() {
       const seeded = options.seed === undefined ? scenario : { ...scenario, seed: options.seed }
       say(`${scenario.id}: ${scenario.title} (seed ${seeded.seed})`)
-      const played = yield* play(seeded, { dir, program, env: environment })
+      const played = yield* play(seeded, { dir, program, chatService, env: environment })
       const { ended_at, faults, note, started_at, status } = played.journal
       say(`${scenario.id}: ${status} in ${((ended_at - started_at) / 1000).toFixed(1)} s, ${faults.length} faults${note === null ? "" : `; ${note}`}`)
       return played

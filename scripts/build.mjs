@@ -1,6 +1,6 @@
-/** Bundles the product, its supervisor and the gate into dist/, with the type declarations of the public surface. The native SQLite addon stays outside. */
+/** Bundles the product, its supervisor, the gate and the fake of Telegram into dist/, with the type declarations of the public surface. The native SQLite addon stays outside. */
 import { execFile } from "node:child_process"
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { rolldown } from "rolldown"
@@ -56,9 +56,11 @@ await Promise.all([
   build("supervisor", "src/runtime/supervisor/main.ts"),
   build("gate", "gate/main.ts"),
   build("index", "src/index.ts"),
+  build("telegram-fake", "test/telegram/fake/main.ts"),
   declare()
 ])
 chmodSync(join(fresh, "opsgate.js"), 0o755)
+copyFileSync(join(root, "test/telegram/fake/page.html"), join(fresh, "telegram-fake.html"))
 
 const files = (dir) => readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(dir.length + 1))
 const written = files(fresh)

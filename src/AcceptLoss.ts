@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs"
 import { Effect, Schema } from "effect"
-import { localActor } from "./Ask.ts"
+import { allowedCaller } from "./Ask.ts"
 import * as Config from "./Config.ts"
 import { databaseFile } from "./DataDir.ts"
 import { traceFrom } from "./domain/Ids.ts"
@@ -83,10 +83,11 @@ export interface Accepted {
   readonly held: number
 }
 
-/** Fails with `NothingLost`, with `LossRefused` where a file beside it holds more, with `InstanceLocked` while another process writes, and as opening a file fails. */
+/** Fails with `NotAllowed` for whoever is no admin, with `NothingLost`, with `LossRefused` where a file beside it holds more, with `InstanceLocked` while another process writes, and as opening a file fails. */
 export const acceptLossOf = (reason: string, configFile: string | undefined) =>
   Effect.gen(function*() {
     const config = yield* Config.load(configFile)
+    const { actor } = yield* allowedCaller("accept_loss", config)
     const file = databaseFile(config.dataDir)
     const before = yield* lostIn(file)
     if (before.fuller !== null) return yield* new LossRefused({ file, fuller: before.fuller.file, seq: before.fuller.seq, next: before.fuller.next })
@@ -100,7 +101,7 @@ export const acceptLossOf = (reason: string, configFile: string | undefined) =>
       for (const state of states) yield* parkAll(config, state, undefined, (how) => void (parked[how] += 1))
       yield* passLostPart(config, lossCode, "system:runtime")
       const engine = yield* Engine
-      const by = { actor: localActor(), reason, trace: traceFrom([next(), next(), next(), next()]) }
+      const by = { actor, reason, trace: traceFrom([next(), next(), next(), next()]) }
       // Last: until it is stored the file is still behind, and a program that died before is begun anew.
       yield* engine.commit({ tasks: [], key: null, rule: () => acceptLoss(record(lost), parked, by) })
       const accepted: Accepted = { missing: lost.missing, from_seq: lost.seq + 1, to_seq: lost.marked.seq, unknown: parked.unknown, held: parked.held }

@@ -4,19 +4,25 @@
  */
 import { existsSync, readFileSync } from "node:fs"
 import { dirname, resolve } from "node:path"
-import { type ErrorObject, Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
+import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js"
 import { Effect, Schema } from "effect"
 import { defaultConfigFile } from "./DataDir.ts"
 import { Json } from "./domain/Canonical.ts"
 import { effectOf, type Kind, kindVersion } from "./domain/Kind.ts"
 import type { EffectClass } from "./domain/EffectClass.ts"
+import { attemptsByDefault, matrix } from "./domain/Matrix.ts"
 import { noLimits, type QueueLimits } from "./domain/Queue.ts"
 import { ageOf, keysMinMs, type Retention } from "./domain/Retention.ts"
 import type { TaskClass } from "./domain/Task.ts"
+import { sensitiveInJsonSchema, sensitiveKeyword } from "./domain/Sensitive.ts"
+import { peopleFrom, type People, type PersonEntry } from "./domain/People.ts"
 import * as Modules from "./Modules.ts"
+import { noPolicyFile, type PolicyInForce, readPolicy, undeclaredKind } from "./PolicyFile.ts"
+import { namedTwice, sentence } from "./SchemaIssue.ts"
 import type { ScheduleSpec } from "./domain/Schedule.ts"
 import type { AnyTask } from "./runtime/TaskDefinition.ts"
 import { type ConfigSchedule, fromConfig } from "./Schedules.ts"
+import { settingsOf, type TelegramEntry, type TelegramSettings } from "./TelegramSettings.ts"
 import schema from "./config.schema.json" with { type: "json" }
 
 /** The configuration cannot be used. Nothing was started. */
@@ -57,16 +63,25 @@ export interface DeclaredCode extends Declared {
 
 export type DeclaredKind = DeclaredCommand | DeclaredCode
 
-export interface Config {
+/** Who may do what. */
+export interface Governed {
+  readonly policy: PolicyInForce
+  readonly people: People
+}
+
+export interface Config extends Governed {
   readonly file: string
   readonly dataDir: string
   readonly workers: number
   readonly leaseMs: number
   readonly stopGraceMs: number
+  readonly commandTimeoutMs: number
   readonly queues: ReadonlyMap<string, QueueLimits>
   readonly retention: Retention
   readonly kinds: ReadonlyMap<string, DeclaredKind>
   readonly schedules: ReadonlyArray<ScheduleSpec>
+  /** Null: there is no bot. */
+  readonly telegram: TelegramSettings | null
 }
 
 interface KindEntry {
@@ -80,6 +95,7 @@ interface KindEntry {
   readonly priority?: number
   readonly concurrency_key?: string
   readonly timeout_ms: number
+  readonly heartbeat_ms?: number
   readonly schedule_to_start_ms?: number
   readonly schedule_to_close_ms?: number
   readonly retry?: { readonly attempts?: number; readonly base_ms: number; readonly cap_ms: number }
@@ -105,15 +121,17 @@ interface ConfigEntry {
   readonly workers: number
   readonly lease_ms: number
   readonly stop_grace_ms: number
+  readonly command_timeout_ms: number
   readonly approvals?: { readonly self: boolean }
   readonly retention: { readonly succeeded: string; readonly failed: string; readonly canceled: string; readonly expired: string; readonly keys: string }
+  readonly telegram?: TelegramEntry
+  readonly policy?: string
+  readonly people?: Readonly<Record<string, PersonEntry>>
   readonly workflows: ReadonlyArray<string>
   readonly queues: Readonly<Record<string, QueueEntry>>
   readonly kinds: Readonly<Record<string, KindEntry>>
   readonly schedules: Readonly<Record<string, ConfigSchedule>>
 }
-
-const attemptsByDefault = { light: 3, heavy: 1 } as const satisfies Record<TaskClass, number>
 
 const limitsOf = (queues: ConfigEntry["queues"]): ReadonlyMap<string, QueueLimits> =>
   new Map(Object.entries(queues).map(([name, { concurrency, paused, per_key, rate }]) => [name, {
@@ -131,14 +149,27 @@ const read = (file: string | undefined): Effect.Effect<{ readonly path: string; 
     if (!existsSync(path) && file !== undefined) return yield* refuse("does not exist")
     const text = existsSync(path) ? yield* Effect.try({ try: () => readFileSync(path, "utf8"), catch: () => refuse("cannot be read") }) : "{\"v\":1}"
     const json = yield* Effect.try({ try: (): unknown => JSON.parse(text), catch: () => refuse("is not JSON") })
+    const twice = namedTwice(text)
+    if (twice !== null) return yield* refuse(`names ${JSON.stringify(twice)} twice in one place`)
     const ajv = new Ajv2020({ useDefaults: true, allErrors: false, strict: true, strictTypes: false })
     const isConfig: ValidateFunction<ConfigEntry> = ajv.compile(schema)
     return isConfig(json) ? { path, json } : yield* refuse(sentence(isConfig.errors))
   })
 
+const governedBy = ({ json, path }: { readonly path: string; readonly json: ConfigEntry }): Effect.Effect<Governed, ConfigRefused> =>
+  Effect.gen(function*() {
+    const file = json.policy === undefined ? null : resolve(dirname(path), json.policy)
+    const policy = file === null ? noPolicyFile : yield* Effect.mapError(readPolicy(file), (issue) => new ConfigRefused({ file, issue }))
+    const people = json.people === undefined ? null : yield* Effect.mapError(peopleFrom(json.people, policy.roles), (issue) => new ConfigRefused({ file: path, issue }))
+    return { policy, people }
+  })
+
+/** Who may do what, for verbs that need nothing else: kinds and modules are not looked at. */
+export const governance = (file: string | undefined): Effect.Effect<Governed, ConfigRefused> => Effect.flatMap(read(file), governedBy)
+
 /** How many tasks run at once, and the limits of the queues: for verbs that only look. */
-export const limits = (file: string | undefined): Effect.Effect<Pick<Config, "workers" | "queues">, ConfigRefused> =>
-  Effect.map(read(file), ({ json }) => ({ workers: json.workers, queues: limitsOf(json.queues) }))
+export const limits = (file: string | undefined): Effect.Effect<Pick<Config, "workers" | "queues"> & { readonly kinds: ReadonlySet<string> | null }, ConfigRefused> =>
+  Effect.map(read(file), ({ json }) => ({ workers: json.workers, queues: limitsOf(json.queues), kinds: json.workflows.length > 0 ? null : new Set(Object.keys(json.kinds)) }))
 
 /**
  * Reads and checks a configuration file, and imports the modules that it names. Without a file everything has its default and no
@@ -149,6 +180,7 @@ export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefu
     const { json, path } = yield* read(file)
     const refuse = (issue: string) => new ConfigRefused({ file: path, issue })
     const root = dirname(path)
+    const governed = yield* governedBy({ json, path })
     const retention = retentionOf(json.retention)
     if (typeof retention === "string") return yield* refuse(retention)
     const kinds = yield* Effect.forEach(Object.entries(json.kinds), ([name, entry]) =>
@@ -159,22 +191,31 @@ export const load = (file: string | undefined): Effect.Effect<Config, ConfigRefu
     const codes = yield* Effect.forEach(json.workflows, (name) =>
       Effect.mapError(Modules.tasksOf(resolve(root, name)), ({ issue }) => refuse(`workflows: ${name} ${issue}`)))
     const all = [...kinds, ...codes.flat().map((task) => [task.kind.name, coded(task, json.approvals?.self ?? false)] as const)]
-    const byName = new Map<string, DeclaredKind>(all)
+    const byName = new Map<string, DeclaredKind>(all.map(([name, one]) => [name, under(governed.policy, one)]))
+    const undeclared = undeclaredKind(governed.policy, (name) => byName.has(name))
+    if (undeclared !== null) return yield* new ConfigRefused({ file: resolve(root, json.policy ?? ""), issue: undeclared })
     const twice = all.find(([name], index) => all.findIndex(([other]) => other === name) !== index)
     if (twice !== undefined) return yield* refuse(`workflows: the kind ${twice[0]} is declared twice`)
     const schedules = yield* Effect.mapError(fromConfig(json.schedules, byName), refuse)
     return {
+      ...governed,
       file: path,
       dataDir: resolve(root, json.data_dir),
       workers: json.workers,
       leaseMs: json.lease_ms,
       stopGraceMs: json.stop_grace_ms,
+      commandTimeoutMs: json.command_timeout_ms,
       queues: limitsOf(json.queues),
       retention,
       kinds: byName,
+      telegram: json.telegram === undefined ? null : settingsOf(json.telegram, root),
       schedules
     }
   })
+
+// All kinds share one policy; without a file each has none, and the rules take the one that holds by default.
+const under = ({ entry, policy }: PolicyInForce, declared: DeclaredKind): DeclaredKind =>
+  entry === null ? declared : { ...declared, kind: { ...declared.kind, policy } }
 
 // The texts fit the pattern of the schema; what is left to refuse is a key that goes before its callers have given up.
 const retentionOf = ({ canceled, expired, failed, keys, succeeded }: ConfigEntry["retention"]): Retention | string => {
@@ -194,6 +235,12 @@ const coded = (task: AnyTask, selfApproval: boolean): DeclaredCode => ({
 
 // Payloads are checked as they are: no defaults are filled in.
 const payloads = new Ajv2020({ strict: true, strictTypes: false, allErrors: false, addUsedSchema: false })
+payloads.addKeyword({ keyword: sensitiveKeyword, schemaType: "boolean" })
+
+const sensitiveOf = (schema: KindEntry["payload"]): Pick<Kind, "sensitive"> => {
+  const payload = sensitiveInJsonSchema(schema)
+  return payload.length === 0 ? {} : { sensitive: { payload, result: [] } }
+}
 
 // The first placeholder that no payload can fill, since the schema is closed and has no such member.
 const unknownPlaceholder = (argv: ReadonlyArray<string>, schema: KindEntry["payload"]): string | null => {
@@ -217,18 +264,22 @@ const declared = (name: string, entry: KindEntry, selfApproval: boolean, root: s
       risk: entry.risk,
       effect: entry.effect ?? effectOf[entry.class],
       needsApproval: (entry.approval ?? (entry.class === "heavy" ? "required" : "none")) === "required",
+      asksForApproval: entry.approval === "required",
       selfApproval,
+      words: exec.argv.join(" "),
       limits: {
         startToCloseMs: entry.timeout_ms,
+        ...(entry.heartbeat_ms === undefined ? {} : { heartbeatMs: entry.heartbeat_ms }),
         scheduleToStartMs: entry.schedule_to_start_ms ?? null,
         scheduleToCloseMs: entry.schedule_to_close_ms ?? null,
         approvalTtlMs: entry.approval_ttl_ms
       },
       retry: {
         attemptsMax: entry.retry?.attempts ?? attemptsByDefault[entry.class],
-        baseMs: entry.retry?.base_ms ?? 1000,
-        capMs: entry.retry?.cap_ms ?? 60_000
+        baseMs: entry.retry?.base_ms ?? matrix.attempt.retry.baseMs,
+        capMs: entry.retry?.cap_ms ?? matrix.attempt.retry.capMs
       },
+      ...sensitiveOf(entry.payload),
       ...(entry.queue === undefined ? {} : { queue: entry.queue }),
       ...(entry.priority === undefined ? {} : { priority: entry.priority }),
       ...(entry.concurrency_key === undefined ? {} : { concurrencyKey: entry.concurrency_key })
@@ -279,11 +330,3 @@ const memberOf = (payload: Json, name: string): Json | undefined =>
   typeof payload === "object" && payload !== null && !Array.isArray(payload) && Object.hasOwn(payload, name)
     ? new Map(Object.entries(payload)).get(name)
     : undefined
-
-const sentence = (errors: ReadonlyArray<ErrorObject> | null | undefined): string => {
-  const [first] = errors ?? []
-  if (first === undefined) return "is not valid"
-  const place = first.instancePath === "" ? "" : `${first.instancePath.slice(1).replaceAll("/", ".")} `
-  const extra = "additionalProperty" in first.params ? ` (${JSON.stringify(first.params.additionalProperty)})` : ""
-  return `${place}${first.message ?? "is not valid"}${extra}`
-}

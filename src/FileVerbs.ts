@@ -1,22 +1,30 @@
 /** Backup, restore, release and doctor, as the command line asks for them. Loaded for these verbs only. */
 import { existsSync, realpathSync } from "node:fs"
 import { dirname, resolve } from "node:path"
-import { Effect, Schedule } from "effect"
-import { localActor } from "./Ask.ts"
+import { Effect, Layer } from "effect"
+import { localCaller } from "./Ask.ts"
+import { governance, type Governed } from "./Config.ts"
 import { release } from "./control/Commands.ts"
+import { withDeadline } from "./control/Deadline.ts"
+import { atTheDoor } from "./control/Door.ts"
+import { onlyAs } from "./control/Plans.ts"
 import { databaseFile, defaultConfigFile, defaultDataDir, locate, NotLocated, socketFile } from "./DataDir.ts"
 import { doctor } from "./Doctor.ts"
-import { issueOf } from "./domain/AskLimits.ts"
+import { matrix } from "./domain/Matrix.ts"
 import { CommandRefused } from "./edge/cli/CommandSocket.ts"
-import { isReleased, type Reply, send } from "./edge/cli/CommandClient.ts"
+import { isPlan, isReleased, type Reply, send } from "./edge/cli/CommandClient.ts"
 import { exitCode } from "./edge/cli/ExitCode.ts"
 import type { Place, Print } from "./edge/cli/Program.ts"
 import { backupText, doctorCode, doctorText, restoreText, type FileAction } from "./edge/cli/FileVerbs.ts"
 import { Instants } from "./engine/Engine.ts"
 import * as Live from "./engine/Live.ts"
+import { scheduleOf } from "./engine/Patience.ts"
 import { backup } from "./engine/sqlite/Backup.ts"
 import { DatabaseRefused, readVersion } from "./engine/sqlite/Database.ts"
 import * as Layers from "./Layers.ts"
+import type { How, Plan } from "./domain/Plan.ts"
+import { printPlan } from "./edge/cli/PlanOutput.ts"
+import { planOnFile } from "./Planning.ts"
 import { restore } from "./Restore.ts"
 import type { Released } from "./domain/Restore.ts"
 
@@ -40,24 +48,34 @@ const locatedFile = (action: FileAction, place: Place): string => {
 
 type Ask = Extract<FileAction, { readonly _tag: "Release" }>
 
-const releaseHere = (file: string, ask: { readonly op: "release"; readonly reason: string | null }, key: string | null) =>
+const releaseHere = (file: string, ask: { readonly op: "release"; readonly reason: string | null }, key: string | null, how: How, governed: Governed) =>
   Effect.gen(function*() {
     if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
-    return yield* Effect.provide(release({ ask, actor: localActor(), channel: "cli", key }), Layers.engineOn(file))
+    const asked = { ask, ...localCaller(governed), channel: "cli", key } as const
+    return yield* Effect.provide(withDeadline(asked, onlyAs(asked, how.if_plan, atTheDoor(asked, release(asked)))), Layer.merge(Layers.engineOn(file), Layers.kindsOf(new Map())))
   })
 
 /** How long a process that holds the lock without listening is waited for: a command, or a server that is about to listen. */
-const patience = Schedule.spaced("50 millis").pipe(Schedule.upTo("5 seconds"))
+const patience = scheduleOf(matrix.instance_lock.retry)
 
-const releaseIt = (print: Print, { key, reason }: Ask, file: string) =>
+const planRelease = (print: Print, { key, reason }: Ask, file: string, config: string | undefined) =>
   Effect.gen(function*() {
-    const issue = issueOf({ reason }, key)
-    if (issue !== null) return yield* new CommandRefused({ tag: "Usage", text: issue })
+    const ask = { op: "release" as const, reason }
+    const reply: Reply<Plan> = yield* Effect.promise(() => send(socketFile(dirname(file)), ask, key, isPlan, { plan: true }))
+    if (reply._tag === "Refused") return yield* new CommandRefused({ tag: reply.tag, text: reply.text })
+    if (reply._tag === "Broken") return yield* new CommandRefused({ tag: "Broken", text: reply.why })
+    return printPlan(print, reply._tag === "Granted" ? reply.answer : yield* planOnFile(ask, key, file, yield* governance(config)))
+  })
+
+const releaseIt = (print: Print, action: Ask, file: string, config: string | undefined) =>
+  Effect.gen(function*() {
+    const { how, key, reason } = action
+    if (how.plan === true) return yield* planRelease(print, action, file, config)
     const ask = { op: "release" as const, reason }
     const asked = Effect.gen(function*() {
-      const reply: Reply<Released> = yield* Effect.promise(() => send(socketFile(dirname(file)), ask, key, isReleased))
+      const reply: Reply<Released> = yield* Effect.promise(() => send(socketFile(dirname(file)), ask, key, isReleased, how))
       if (reply._tag === "Granted") return reply.answer
-      if (reply._tag === "Nobody") return yield* releaseHere(file, ask, key)
+      if (reply._tag === "Nobody") return yield* releaseHere(file, ask, key, how, yield* governance(config))
       return yield* new CommandRefused(reply._tag === "Refused" ? { tag: reply.tag, text: reply.text } : { tag: "Broken", text: reply.why })
     })
     const released = yield* Effect.retry(asked, { schedule: patience, while: (error) => error._tag === "InstanceLocked" })
@@ -94,7 +112,7 @@ const carryOut = (print: Print, action: FileAction, place: Place) =>
         return exitCode.ok
       }
       case "Release":
-        return yield* releaseIt(print, action, file)
+        return yield* releaseIt(print, action, file, place.config)
       case "Doctor": {
         const report = yield* doctor({ file, configFile: place.config, configured: place.db === undefined })
         print.result(report, () => doctorText(report))

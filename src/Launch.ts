@@ -1,19 +1,25 @@
 /** Builds the layers that a verb needs, runs it, and answers its exit code. Loaded when the door alone cannot answer. */
+import { dirname } from "node:path"
 import { Cause, Effect, Exit, Layer, Logger, LogLevel, Option } from "effect"
 import type { Ask } from "./domain/Command.ts"
 import type { Answer, QueueAnswer } from "./domain/Decision.ts"
+import type { DoorAsk } from "./control/Door.ts"
+import type { How, Plan } from "./domain/Plan.ts"
 import type { ScheduleAnswer, ScheduleAsk } from "./domain/ScheduleAsk.ts"
 import { CommandRefused } from "./edge/cli/CommandSocket.ts"
 import { exitCode } from "./edge/cli/ExitCode.ts"
 import type { Look, Place, Print } from "./edge/cli/Program.ts"
 import type { FileAction } from "./edge/cli/FileVerbs.ts"
-import { listTasks, printEvents, showQueues, showSteps, showSummary, showTask } from "./edge/cli/Reading.ts"
+import { listTasks, printEvents, showQueues, showSteps, showSummary, showTask, showTrace } from "./edge/cli/Reading.ts"
+import { Redacting } from "./control/Redacting.ts"
 import type { LimitsInForce } from "./control/QueueViews.ts"
 import { showPreview, showSchedules, showTicks, tryPreview } from "./edge/cli/ScheduleReading.ts"
 import type { EngineReader, Instants } from "./engine/Engine.ts"
 import * as Live from "./engine/Live.ts"
 import * as SqliteReader from "./engine/SqliteReader.ts"
-import { fileOf, lossIn, summaryAt } from "./StorageLook.ts"
+import { showLogs } from "./Logs.ts"
+import { redactorIn } from "./RedactionKey.ts"
+import { fileOf, lossIn, storageAt, summaryAt } from "./StorageLook.ts"
 
 /** A failure as the door prints it. */
 export interface Failed {
@@ -46,13 +52,15 @@ export const reading = (place: Place) => Layer.merge(SqliteReader.layer(fileOf(p
 export const readingAt = <A>(place: Place, print: Print, read: Effect.Effect<A, Failure, EngineReader | Instants>): Effect.Effect<A, Failure> =>
   Effect.zipRight(
     Effect.map(lossIn(fileOf(place)), (lost) => (lost === null ? undefined : print.say(lost.message))),
-    Effect.provide(read, reading(place))
+    Effect.provide(Effect.provideService(read, Redacting, redactorIn(dirname(fileOf(place)))), reading(place))
   )
 
-const lookAt = (print: Print, action: Exclude<Look, { readonly _tag: "Summary" }>, limits: LimitsInForce | null): Effect.Effect<number, Failure, EngineReader | Instants> => {
+const lookAt = (print: Print, action: Exclude<Look, { readonly _tag: "Summary" | "Logs" | "Why" }>, limits: LimitsInForce | null): Effect.Effect<number, Failure, EngineReader | Instants> => {
   switch (action._tag) {
     case "Show":
-      return showTask(print, action.task)
+      return showTask(print, action.task, action.raw)
+    case "Trace":
+      return showTrace(print, action.of)
     case "Steps":
       return showSteps(print, action.task)
     case "List":
@@ -72,9 +80,19 @@ const lookAt = (print: Print, action: Exclude<Look, { readonly _tag: "Summary" }
 
 const limitsOf = async (config: string | undefined): Promise<LimitsInForce | Failed> => run((await import("./Config.ts")).limits(config))
 
+// A configuration that cannot be read is no reason not to say what else is known.
+const why = async (print: Print, task: string, place: Place): Promise<number | Failed> => {
+  const limits = place.db === undefined ? await limitsOf(place.config) : null
+  const { showWhy } = await import("./edge/cli/WhyReading.ts")
+  const shown = Effect.flatMap(storageAt(place), (storage) => showWhy(print, task, { limits: limits === null || "tag" in limits ? null : limits, storage }))
+  return run(readingAt(place, print, shown))
+}
+
 /** Carries out a verb that only looks. */
 export const look = async (print: Print, action: Look, place: Place): Promise<number | Failed> => {
   if (action._tag === "Summary") return run<number>(showSummary(print, summaryAt(place, action.hours), action.check, action.everyMs))
+  if (action._tag === "Why") return why(print, action.task, place)
+  if (action._tag === "Logs") return run(showLogs(print, action, fileOf(place), place))
   // What is only tried needs no file.
   if (action._tag === "Preview" && typeof action.of !== "string") return run(Effect.provide(tryPreview(print, action.of, action.count, action.fromMs), Live.instants))
   const limits = action._tag === "Queues" && place.db === undefined ? await limitsOf(place.config) : null
@@ -83,10 +101,17 @@ export const look = async (print: Print, action: Look, place: Place): Promise<nu
 }
 
 /** Decides a command here, since no server answered. */
-export const decide = async (ask: Ask | ScheduleAsk, key: string | null, place: Place): Promise<Answer | QueueAnswer | ScheduleAnswer | Failed> => {
+export const decide = async (ask: Ask | ScheduleAsk, key: string | null, place: Place, how: How = {}): Promise<Answer | QueueAnswer | ScheduleAnswer | Failed> => {
   const { decideHere } = await import("./Ask.ts")
-  const decided: Effect.Effect<Answer | QueueAnswer | ScheduleAnswer, Failure> = Effect.provide(decideHere(ask, key, place.config), warnings)
+  const decided: Effect.Effect<Answer | QueueAnswer | ScheduleAnswer, Failure> = Effect.provide(decideHere(ask, key, place.config, how), warnings)
   return run(decided)
+}
+
+/** Plans a command here, since no server answered. */
+export const plan = async (ask: DoorAsk, key: string | null, place: Place): Promise<Plan | Failed> => {
+  const { planHere } = await import("./Planning.ts")
+  const planned: Effect.Effect<Plan, Failure> = Effect.provide(planHere(ask, key, place.config), warnings)
+  return run(planned)
 }
 
 /** Goes on with a file that has lost something. */

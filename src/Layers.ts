@@ -8,6 +8,7 @@ import { databaseFile } from "./DataDir.ts"
 import type { Json } from "./domain/Canonical.ts"
 import { type Kind, KindUnknown, PayloadRefused } from "./domain/Kind.ts"
 import * as Live from "./engine/Live.ts"
+import * as Log from "./Log.ts"
 import * as SqliteEngine from "./engine/SqliteEngine.ts"
 import { orUnavailable } from "./engine/sqlite/SqliteError.ts"
 
@@ -46,16 +47,16 @@ export const makeFolder = (path: string): void => {
   }
 }
 
-const opened = (file: string, behind: boolean) =>
+const opened = (file: string, behind: boolean, logged = file) =>
   Layer.unwrapEffect(
     Effect.gen(function*() {
       yield* orUnavailable("make the data folder", () => makeFolder(dirname(file)))
-      return SqliteEngine.layer({ file, streamId: yield* drawStreamId, behind })
+      return SqliteEngine.layer({ file, streamId: yield* drawStreamId, behind }).pipe(Layer.provideMerge(Log.layer(logged)))
     })
   ).pipe(Layer.provideMerge(Live.layer))
 
-/** The engine on a file, which is made with its folder if it is not there. */
-export const engineOn = (file: string) => opened(file, false)
+/** The engine on a file, which is made with its folder if it is not there. `logged`: the file in whose log it is told what happens, if that is another one. */
+export const engineOn = (file: string, logged = file) => opened(file, false, logged)
 
 /** The engine on a file that is behind its watermark, for whoever accepts the loss. */
 export const engineBehind = (file: string) => opened(file, true)

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs"
 import { extname } from "node:path"
 import { pathToFileURL } from "node:url"
 import { Data, Effect } from "effect"
+import { matrix } from "./domain/Matrix.ts"
 import type { AnyTask } from "./runtime/TaskDefinition.ts"
 
 /** Why a module cannot be used, in words that follow its name. */
@@ -11,7 +12,7 @@ export class ModuleRefused extends Data.TaggedError("ModuleRefused")<{ readonly 
 const refuse = (issue: string) => new ModuleRefused({ issue })
 
 /** How long a module may take to load: longer is taken for a top-level `await` that never ends. */
-const loadMax = "10 seconds"
+const loadMaxMs = matrix.module_load.timeoutMs
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null
 
@@ -36,7 +37,7 @@ export const tasksOf = (file: string): Effect.Effect<ReadonlyArray<AnyTask>, Mod
     const found: unknown = yield* Effect.tryPromise({
       try: (): Promise<unknown> => import(pathToFileURL(file).href),
       catch: (cause) => refuse(wordsOf(cause))
-    }).pipe(Effect.timeoutFail({ duration: loadMax, onTimeout: () => refuse(`did not load within ${loadMax}; does it await something that never ends?`) }))
+    }).pipe(Effect.timeoutFail({ duration: loadMaxMs, onTimeout: () => refuse(`did not load within ${loadMaxMs / 1000} seconds; does it await something that never ends?`) }))
     const tasks = isObject(found) ? found["tasks"] : undefined
     if (!Array.isArray(tasks)) return yield* refuse("exports no list of tasks; write `export const tasks = [...]`")
     const strange = tasks.findIndex((task) => !isTask(task))

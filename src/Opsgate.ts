@@ -5,24 +5,36 @@
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Array as Arr, Cause, Context, Deferred, Duration, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Schema } from "effect"
+import { notSubmitted, refusals } from "./ClientRefusals.ts"
 import { type CommandFailed, handle, handleQueue, isAboutQueue, submission } from "./control/Commands.ts"
+import { inFlight } from "./control/InFlight.ts"
 import { Kinds } from "./control/Kinds.ts"
+import { opsSummary, type OpsSummary } from "./control/OpsSummary.ts"
+import { onlyAs, planFor } from "./control/Plans.ts"
 import { handleSchedule } from "./control/ScheduleCommands.ts"
 import { issueOf } from "./domain/AskLimits.ts"
 import { Ask, type QueueAsk, type TaskAsk } from "./domain/Command.ts"
+import type { Caller } from "./domain/Authorization.ts"
 import type { Json } from "./domain/Canonical.ts"
 import type { Answer, QueueAnswer } from "./domain/Decision.ts"
 import { type Kind, KindUnknown } from "./domain/Kind.ts"
+import { type Plan, planPattern } from "./domain/Plan.ts"
 import type * as Placement from "./domain/Placement.ts"
+import type { PolicyEntry } from "./domain/PolicyEntry.ts"
 import { type Retention, retentionByDefault } from "./domain/Retention.ts"
 import { type Refusal, TaskNotFound } from "./domain/Refusal.ts"
 import type { Schedule, TickRange, TickRow } from "./domain/Schedule.ts"
 import { type ScheduleAnswer, ScheduleAsk } from "./domain/ScheduleAsk.ts"
 import type { Step } from "./domain/Step.ts"
-import { type Attempt, type Task, TaskId } from "./domain/Task.ts"
+import type { Attempt, Task } from "./domain/Task.ts"
 import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, Instants, type QueueView, type TaskFilter } from "./engine/Engine.ts"
+import type { Rehearser } from "./engine/Rehearsal.ts"
+import { idOf, looksOf } from "./ClientLooks.ts"
+import { type Asking, governed } from "./GovernedTasks.ts"
 import * as Layers from "./Layers.ts"
-import { type PlaceOptions, queueLimits, type QueueOptions, queuesIssue, wishOf } from "./QueueOptions.ts"
+import * as Log from "./Log.ts"
+import { optionsIssue } from "./OptionsIssue.ts"
+import { type PlaceOptions, queueLimits, type QueueOptions, wishOf } from "./QueueOptions.ts"
 import * as Exec from "./runtime/Exec.ts"
 import * as Endings from "./runtime/Endings.ts"
 import * as Alarms from "./runtime/Alarms.ts"
@@ -31,7 +43,6 @@ import * as Runs from "./runtime/Runs.ts"
 import { Schedules } from "./runtime/Scheduler.ts"
 import * as Runtime from "./runtime/Runtime.ts"
 import type { AnyTask, TaskDefinition } from "./runtime/TaskDefinition.ts"
-import { durationIssue } from "./runtime/workflow/StepOptions.ts"
 import { issueOf as valueIssue } from "./runtime/workflow/Values.ts"
 import { wordsOf } from "./runtime/workflow/StepFailed.ts"
 import * as WorkflowHandler from "./runtime/WorkflowHandler.ts"
@@ -41,6 +52,8 @@ export interface Options<R = never> {
   /** The database file; its folder is made. */
   readonly file: string
   readonly tasks: ReadonlyArray<AnyTask<R>>
+  /** What may run at all, and what needs people first: a policy, or its file. Default: heavy tasks and declared risks need one approval. */
+  readonly policy?: string | PolicyEntry
   /** What runs by itself, and when; one that is left out here and stands in the file does not fire. */
   readonly schedules?: ReadonlyArray<ScheduleOptions>
   /** Runs at once. Default 8. */
@@ -75,6 +88,13 @@ export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", {
 export interface CommandOptions {
   /** Idempotency key: the same key and payload give the same task, another payload is refused. */
   readonly key?: string | null
+  /** In whose name: the program has made sure of it, and says what that person may do. Default: the program itself, which may do everything. */
+  readonly as?: Caller
+}
+
+export interface TiedOptions extends CommandOptions {
+  /** The digest of a plan, or the first 16 digits of it or more: refused as `PlanStale` when the command would do something else by now. */
+  readonly ifPlan?: string
 }
 
 export interface SubmitOptions extends CommandOptions, PlaceOptions {}
@@ -94,14 +114,16 @@ interface Client {
   /** Waits for the result of a task; fails with `TaskEnded` when it ended otherwise. */
   readonly result: <P, A, R>(task: TaskDefinition<P, A, R>, id: string) => Effect.Effect<A, TaskEnded | TaskNotFound | EngineUnavailable | Refused>
   /** Any command of an operator: cancel, kill, resume, approve, reject, recover, reconcile, fork, signal. */
-  readonly command: (ask: Wish, options?: CommandOptions) => Effect.Effect<Answer, Rejected | Refused>
+  readonly command: (ask: Wish, options?: TiedOptions) => Effect.Effect<Answer, Rejected | Refused>
+  /** What a command would do as things stand, one about a queue or a schedule too. Stores nothing. A key that is known says so. */
+  readonly plan: (ask: Wish | QueueWish | ScheduleWish, options?: CommandOptions) => Effect.Effect<Plan, Rejected | Refused>
   /** Lets a queue hand out nothing more, whatever runs, and survives restarts; the reason stays on record. */
-  readonly pauseQueue: (queue: string, reason: string, options?: CommandOptions) => Effect.Effect<QueueAnswer, Rejected | Refused>
-  readonly resumeQueue: (queue: string, reason: string, options?: CommandOptions) => Effect.Effect<QueueAnswer, Rejected | Refused>
+  readonly pauseQueue: (queue: string, reason: string, options?: TiedOptions) => Effect.Effect<QueueAnswer, Rejected | Refused>
+  readonly resumeQueue: (queue: string, reason: string, options?: TiedOptions) => Effect.Effect<QueueAnswer, Rejected | Refused>
   /** Every queue that ever had a task or was paused, by name. */
   readonly queues: Effect.Effect<ReadonlyArray<QueueView>, EngineUnavailable>
   /** A command about a schedule: pause, resume, run, backfill. */
-  readonly scheduleCommand: (ask: ScheduleWish, options?: CommandOptions) => Effect.Effect<ScheduleAnswer, Refusal | EngineUnavailable | Refused>
+  readonly scheduleCommand: (ask: ScheduleWish, options?: TiedOptions) => Effect.Effect<ScheduleAnswer, Refusal | EngineUnavailable | Refused>
   /** The schedules in the file, by name. */
   readonly schedules: Effect.Effect<ReadonlyArray<Schedule>, EngineUnavailable>
   /** The latest ticks of a schedule that have a row of their own, newest first, and those that were decided together. */
@@ -110,6 +132,8 @@ interface Client {
   readonly get: (id: string) => Effect.Effect<Task, TaskNotFound | EngineUnavailable>
   readonly steps: (id: string) => Effect.Effect<ReadonlyArray<Step>, EngineUnavailable>
   readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<Attempt>, EngineUnavailable>
+  /** What `opsgate ops-summary --json` prints, over the last `hours` (default 24, at most a year). It costs the same at any size. */
+  readonly summary: (hours?: number) => Effect.Effect<OpsSummary, EngineUnavailable | Refused>
   readonly list: (filter: TaskFilter) => Effect.Effect<ReadonlyArray<Task>, EngineUnavailable>
 }
 
@@ -147,6 +171,9 @@ const handlersOf = <R>(options: Options<R>, context: Context.Context<R>) =>
 /** A command as a program writes it: the reason may be left out where none is needed. */
 export type Wish = TaskAsk extends infer One ? One extends { readonly reason: unknown } ? Omit<One, "reason"> & { readonly reason?: string | null } : never : never
 
+/** The same for a command about a queue. */
+export type QueueWish = QueueAsk
+
 /** The same for a command about a schedule. */
 export type ScheduleWish = ScheduleAsk extends infer One ? One extends { readonly reason: unknown } ? Omit<One, "reason"> & { readonly reason?: string | null } : never : never
 
@@ -154,94 +181,109 @@ const asScheduleAsk = Schema.decodeUnknownEither(ScheduleAsk, { onExcessProperty
 const asAsk = Schema.decodeUnknownEither(Ask, { onExcessProperty: "error" })
 
 const actorByDefault = "code:opsgate"
-
 const submittedAtOnce = 1024
+
+/** The longest window of a summary. */
+const hoursMax = 24 * 365
 
 /** A request that can be granted: it fits its kind. */
 interface Prepared {
+  readonly kind: Kind
   readonly payload: Json
   readonly wish: Placement.Wish
   readonly key: string | null
+  readonly as: Caller
 }
 
-const isId = Schema.is(TaskId)
-const idOf = (id: string): Effect.Effect<TaskId, TaskNotFound> => (isId(id) ? Effect.succeed(id) : new TaskNotFound({ task: JSON.stringify(id.slice(0, 40)) }))
+type Around = Engine | EngineReader | Kinds | Instants | Rehearser
+type Given = <A, E>(effect: Effect.Effect<A, E, Around>) => Effect.Effect<A, E>
 
-type Given = <A, E>(effect: Effect.Effect<A, E, Engine | EngineReader | Kinds | Instants>) => Effect.Effect<A, E>
+const asAnyAsk = Schema.decodeUnknownEither(Schema.Union(Ask, ScheduleAsk), { onExcessProperty: "error" })
+
+const tieIssue = (ifPlan: string | undefined): string | null => (ifPlan === undefined || planPattern.test(ifPlan) ? null : "a plan is named by its digest, or at least the first 16 digits of it")
+
+/** What a command would do. */
+const plansOf = ({ who }: Asking, given: Given): Pick<Client, "plan"> => ({
+  plan: (ask, { as, key = null } = {}) => {
+    const decoded = asAnyAsk({ reason: null, ...ask })
+    if (decoded._tag === "Left") return new Refused({ kind: String(ask.op), reason: valueIssue(decoded.left) })
+    const issue = issueOf(decoded.right, key)
+    return issue === null ? given(planFor({ ...who(as), channel: "code", ask: decoded.right, key })) : new Refused({ kind: ask.op, reason: issue })
+  }
+})
 
 /** The commands of operators, in the name of this program. */
-const commandsOf = (actor: string, given: Given): Pick<Client, "command" | "scheduleCommand" | "pauseQueue" | "resumeQueue"> => {
-  const asked = { actor, channel: "code" } as const
-  const steer = (op: QueueAsk["op"]) => (queue: string, reason: string, { key = null }: CommandOptions = {}) => {
+const commandsOf = ({ who }: Asking, given: Given): Pick<Client, "command" | "scheduleCommand" | "pauseQueue" | "resumeQueue"> => {
+  const channel = "code" as const
+  const { refuse, unread } = refusals(given, (kind, reason) => new Refused({ kind, reason }))
+  const steer = (op: QueueAsk["op"]) => (queue: string, reason: string, { as, ifPlan, key = null }: TiedOptions = {}) => {
     const decoded = asAsk({ op, queue, reason })
-    if (decoded._tag === "Left") return new Refused({ kind: op, reason: valueIssue(decoded.left) })
-    const issue = issueOf(decoded.right, key)
-    return issue === null ? given(handleQueue({ ...asked, ask: { op, queue, reason }, key })) : new Refused({ kind: op, reason: issue })
+    if (decoded._tag === "Left") return unread(who(as), op, { reason }, key, valueIssue(decoded.left))
+    const issue = issueOf(decoded.right, key) ?? tieIssue(ifPlan)
+    const command = { ...who(as), channel, ask: { op, queue, reason }, key }
+    return issue === null ? given(inFlight(command, onlyAs(command, ifPlan, handleQueue(command)))) : refuse(who(as), op, issue)
   }
   return {
-    command: (ask, { key = null } = {}) => {
+    command: (ask, { as, ifPlan, key = null } = {}) => {
       const decoded = asAsk({ reason: null, ...ask })
-      if (decoded._tag === "Left") return new Refused({ kind: String(ask.op), reason: valueIssue(decoded.left) })
-      if (isAboutQueue(decoded.right)) return new Refused({ kind: String(ask.op), reason: "a queue is paused and resumed by pauseQueue and resumeQueue" })
-      const issue = issueOf(decoded.right, key)
-      return issue === null ? given(handle({ ...asked, ask: decoded.right, key })) : new Refused({ kind: ask.op, reason: issue })
+      if (decoded._tag === "Left") return unread(who(as), String(ask.op), ask, key, valueIssue(decoded.left))
+      if (isAboutQueue(decoded.right)) return refuse(who(as), String(ask.op), "a queue is paused and resumed by pauseQueue and resumeQueue")
+      const issue = issueOf(decoded.right, key) ?? tieIssue(ifPlan)
+      const command = { ...who(as), channel, ask: decoded.right, key }
+      return issue === null ? given(inFlight(command, onlyAs(command, ifPlan, handle(command)))) : refuse(who(as), ask.op, issue)
     },
-    scheduleCommand: (ask, { key = null } = {}) => {
+    scheduleCommand: (ask, { as, ifPlan, key = null } = {}) => {
       const decoded = asScheduleAsk({ reason: null, ...ask })
-      if (decoded._tag === "Left") return new Refused({ kind: String(ask.op), reason: valueIssue(decoded.left) })
-      const issue = issueOf({ reason: decoded.right.reason }, key)
-      return issue === null ? given(handleSchedule({ ...asked, ask: decoded.right, key })) : new Refused({ kind: ask.op, reason: issue })
+      if (decoded._tag === "Left") return unread(who(as), String(ask.op), ask, key, valueIssue(decoded.left))
+      const issue = issueOf({ reason: decoded.right.reason }, key) ?? tieIssue(ifPlan)
+      const command = { ...who(as), channel, ask: decoded.right, key }
+      return issue === null ? given(inFlight(command, onlyAs(command, ifPlan, handleSchedule(command)))) : refuse(who(as), ask.op, issue)
     },
     pauseQueue: steer("pause_queue"),
     resumeQueue: steer("resume_queue")
   }
 }
 
-/** What is only read. */
-const looksOf = (reader: EngineReader["Type"], wallMs: () => number): Pick<Client, "attempts" | "get" | "list" | "queues" | "schedules" | "steps" | "ticks" | "tickRanges"> => ({
-  get: (id) => Effect.filterOrFail(Effect.flatMap(idOf(id), reader.get), (task): task is Task => task !== undefined, () => new TaskNotFound({ task: id })),
-  steps: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.steps(known))),
-  attempts: (id) => Effect.flatMap(Effect.orElseSucceed(idOf(id), () => null), (known) => (known === null ? Effect.succeed([]) : reader.attempts(known))),
-  list: reader.list,
-  queues: Effect.suspend(() => reader.queues(wallMs())),
-  schedules: reader.schedules,
-  ticks: reader.ticks,
-  tickRanges: reader.tickRanges
-})
-
-const client = (actor: string) =>
+const client = (asking: Asking) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const reader = yield* EngineReader
-    const kinds = yield* Kinds
     const { wallMs } = yield* Instants
     const chance = yield* Chance
     const ended = yield* Endings.make
-    const context = yield* Effect.context<Engine | EngineReader | Kinds | Instants>()
-    const given = <A, E>(effect: Effect.Effect<A, E, Engine | EngineReader | Kinds | Instants>): Effect.Effect<A, E> => Effect.provide(effect, context)
-    const preparedFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, { key = null, ...place }: SubmitOptions): Either.Either<Prepared, Refused | KindUnknown> => {
+    const context = yield* Effect.context<Around>()
+    const given = <A, E>(effect: Effect.Effect<A, E, Around>): Effect.Effect<A, E> => Effect.provide(effect, context)
+    const preparedFor = <P, A, R>(task: TaskDefinition<P, A, R>, payload: P, { as, key = null, ...place }: SubmitOptions): Either.Either<Prepared, Refused | KindUnknown> => {
       const issue = issueOf({ reason: null, kind: task.name }, key)
       if (issue !== null) return Either.left(new Refused({ kind: task.name, reason: issue }))
-      if (kinds.get(task.name) !== task.kind) return Either.left(new KindUnknown({ kind: task.name, known: [] }))
+      const kind = asking.kindOf(task)
+      if (kind === undefined) return Either.left(new KindUnknown({ kind: task.name, known: [] }))
       const wish = wishOf(place)
       if (Either.isLeft(wish)) return Either.left(new Refused({ kind: task.name, reason: wish.left }))
       return Either.mapBoth(task.encode(payload), {
         onLeft: (error) => new Refused({ kind: task.name, reason: wordsOf(error) }),
-        onRight: (json) => ({ payload: json, wish: wish.right, key })
+        onRight: (json) => ({ kind, payload: json, wish: wish.right, key, as: asking.who(as) })
       })
     }
-    const changeFor = ({ kind }: { readonly kind: Kind }, prepared: Prepared): Change<Answer> => submission({ ...prepared, kind, actor, channel: "code" }, chance, wallMs())
+    const changeFor = ({ as, ...prepared }: Prepared): Change<Answer> => submission({ ...prepared, ...as, channel: "code" }, chance, wallMs())
 
     return Opsgate.of({
       submit: (task, payload, options = {}) =>
         Effect.suspend((): Effect.Effect<Answer, Rejected | Refused> => {
           const prepared = preparedFor(task, payload, options)
-          return Either.isLeft(prepared) ? Effect.fail(prepared.left) : engine.commit(changeFor(task, prepared.right))
+          if (Either.isLeft(prepared)) return given(notSubmitted(asking.who(options.as), prepared.left))
+          const commit = engine.commit(changeFor(prepared.right))
+          const { as, key, payload: json, wish } = prepared.right
+          // The ask is made for its fingerprint only.
+          return key === null ? commit : given(inFlight({ ...as, ask: { op: "submit", kind: task.name, payload: json, reason: null, ...wish }, channel: "code", key }, commit))
         }),
       submitAll: (task, all) =>
-        Effect.flatMap(Effect.suspend(() => Either.all(all.map(({ payload, ...options }) => preparedFor(task, payload, options)))), (prepared) =>
+        Effect.flatMap(Effect.suspend((): Effect.Effect<ReadonlyArray<Prepared>, Rejected | Refused> => {
+          const prepared = Either.all(all.map(({ payload, ...options }) => preparedFor(task, payload, options)))
+          return Either.isLeft(prepared) ? given(notSubmitted(asking.who(undefined), prepared.left)) : Effect.succeed(prepared.right)
+        }), (prepared) =>
           // What is asked of the engine is made piece by piece: a hundred thousand changes that wait would keep the collector busy.
-          Effect.map(Effect.forEach(Arr.chunksOf(prepared, submittedAtOnce), (piece) => engine.commitAll(piece.map((one) => changeFor(task, one)))), Arr.flatten)),
+          Effect.map(Effect.forEach(Arr.chunksOf(prepared, submittedAtOnce), (piece) => engine.commitAll(piece.map((one) => changeFor(one)))), Arr.flatten)),
       ended: (id) => Effect.flatMap(idOf(id), ended),
       result: (task, id) =>
         Effect.flatMap(Effect.flatMap(idOf(id), ended), ({ failure, prunedAtMs, result, state }): Effect.Effect<Effect.Effect.Success<ReturnType<typeof task.decodeResult>>, Refused | TaskEnded> =>
@@ -250,8 +292,10 @@ const client = (actor: string) =>
             : state === "SUCCEEDED"
             ? Effect.mapError(task.decodeResult(result === null ? null : JSON.parse(result)), (error) => new Refused({ kind: task.name, reason: wordsOf(error) }))
             : new TaskEnded({ task: id, kind: task.name, state, code: failure?.code ?? null, error: failure?.error ?? null })),
-      ...commandsOf(actor, given),
-      ...looksOf(reader, wallMs)
+      ...commandsOf(asking, given),
+      ...plansOf(asking, given),
+      ...looksOf(reader, wallMs),
+      summary: (hours = 24) => Number.isInteger(hours) && hours >= 1 && hours <= hoursMax ? given(opsSummary(hours)) : new Refused({ kind: "summary", reason: `hours is a whole number from 1 to ${hoursMax}` })
     })
   })
 
@@ -267,36 +311,22 @@ const running = <R>({ lease = "15 seconds", queues = {}, retention = retentionBy
     yield* Effect.raceFirst(Deferred.await(ready), Fiber.join(fiber))
   })
 
-const optionsIssue = <R>({ file, lease, queues, schedules, stopGrace, tasks, workers }: Options<R>): string | null => {
-  if (typeof file !== "string" || file === "") return "file is the path of the database"
-  if (!Array.isArray(tasks)) return "tasks is a list of definitions"
-  if (schedules !== undefined && !Array.isArray(schedules)) return "schedules is a list of declarations"
-  if (workers !== undefined && !(Number.isSafeInteger(workers) && workers >= 0)) return "workers counts from 0, where 0 runs nothing"
-  const limits = queuesIssue(queues ?? {})
-  if (limits !== null) return limits
-  const time = durationIssue("lease", lease) ?? durationIssue("stopGrace", stopGrace)
-  if (time !== null) return time
-  return lease !== undefined && Duration.toMillis(lease) < leaseMinMs ? `lease is at least ${leaseMinMs} ms` : null
-}
-
-/** A shorter lease would run out between two heartbeats of a busy process. */
-const leaseMinMs = 100
-
 /**
  * The engine, the runtime and the client. Throws when the options make no sense. Fails with `InstanceLocked` when another process writes
  * the file, with `DatabaseRefused` when it is not ours, with `EventsLost` when it is behind its watermark, with `EngineUnavailable` otherwise.
  */
-export const layer = <R = never>(options: Options<R>) => {
-  const issue = optionsIssue(options)
-  if (issue !== null) throw new Error(`Opsgate cannot be opened: ${issue}`)
-  const actor = options.actor ?? actorByDefault
+export const layer = <R = never>(wanted: Options<R>) => {
+  const refuse = (why: string) => new Error(`Opsgate cannot be opened: ${why}`)
+  const issue = optionsIssue(wanted)
+  if (issue !== null) throw refuse(issue)
+  const { asking, options } = Either.getOrThrowWith(governed<R, Options<R>>(wanted, wanted.actor ?? actorByDefault), refuse)
   const kinds = new Map(options.tasks.map((task) => [task.kind.name, task]))
-  const declared = Either.getOrThrowWith(fromOptions(options.schedules ?? [], kinds), (why) => new Error(`Opsgate cannot be opened: ${why}`))
+  const declared = Either.getOrThrowWith(fromOptions(options.schedules ?? [], kinds), refuse)
   const schedules = Layer.succeed(Schedules, { declared, kindOf: (name) => kinds.get(name)?.kind })
   const base = Layer.mergeAll(kindsOf(options.tasks), schedules, Runs.layer).pipe(Layer.provideMerge(Layers.engineOn(resolve(options.file))))
   return Layer.unwrapEffect(Effect.map(Effect.context<R>(), (context) => {
-    const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(handlersOf(options, context)))
-    return Layer.scoped(Opsgate, client(actor)).pipe(Layer.provideMerge(working), Layer.provide(base))
+    const working = Layer.scopedDiscard(running(options)).pipe(Layer.provide(Layer.merge(handlersOf(options, context), Log.beside)))
+    return Layer.scoped(Opsgate, client(asking)).pipe(Layer.provideMerge(working), Layer.provide(base))
   }))
 }
 
@@ -306,17 +336,19 @@ export interface AsyncClient {
   readonly submitAll: <P, A>(task: TaskDefinition<P, A>, all: ReadonlyArray<{ readonly payload: P } & SubmitOptions>) => Promise<ReadonlyArray<Either.Either<Answer, Refusal | EngineUnavailable>>>
   readonly result: <P, A>(task: TaskDefinition<P, A>, id: string) => Promise<A>
   readonly ended: (id: string) => Promise<Task>
-  readonly command: (ask: Wish, options?: CommandOptions) => Promise<Answer>
-  readonly pauseQueue: (queue: string, reason: string, options?: CommandOptions) => Promise<QueueAnswer>
-  readonly resumeQueue: (queue: string, reason: string, options?: CommandOptions) => Promise<QueueAnswer>
+  readonly command: (ask: Wish, options?: TiedOptions) => Promise<Answer>
+  readonly plan: (ask: Wish | QueueWish | ScheduleWish, options?: CommandOptions) => Promise<Plan>
+  readonly pauseQueue: (queue: string, reason: string, options?: TiedOptions) => Promise<QueueAnswer>
+  readonly resumeQueue: (queue: string, reason: string, options?: TiedOptions) => Promise<QueueAnswer>
   readonly queues: () => Promise<ReadonlyArray<QueueView>>
-  readonly scheduleCommand: (ask: ScheduleWish, options?: CommandOptions) => Promise<ScheduleAnswer>
+  readonly scheduleCommand: (ask: ScheduleWish, options?: TiedOptions) => Promise<ScheduleAnswer>
   readonly schedules: () => Promise<ReadonlyArray<Schedule>>
   readonly ticks: (schedule: string, limit: number) => Promise<ReadonlyArray<TickRow>>
   readonly tickRanges: (schedule: string, limit: number) => Promise<ReadonlyArray<TickRange>>
   readonly get: (id: string) => Promise<Task>
   readonly steps: (id: string) => Promise<ReadonlyArray<Step>>
   readonly attempts: (id: string) => Promise<ReadonlyArray<Attempt>>
+  readonly summary: (hours?: number) => Promise<OpsSummary>
   readonly list: (filter: TaskFilter) => Promise<ReadonlyArray<Task>>
   /** Lets running work end, gives back the rest, closes the file. */
   readonly close: () => Promise<void>
@@ -344,6 +376,7 @@ export const open = async (options: Options): Promise<AsyncClient> => {
     result: (task, id) => promise(opsgate.result(task, id)),
     ended: (id) => promise(opsgate.ended(id)),
     command: (ask, commandOptions) => promise(opsgate.command(ask, commandOptions)),
+    plan: (ask, commandOptions) => promise(opsgate.plan(ask, commandOptions)),
     pauseQueue: (queue, reason, commandOptions) => promise(opsgate.pauseQueue(queue, reason, commandOptions)),
     resumeQueue: (queue, reason, commandOptions) => promise(opsgate.resumeQueue(queue, reason, commandOptions)),
     queues: () => promise(opsgate.queues),
@@ -354,6 +387,7 @@ export const open = async (options: Options): Promise<AsyncClient> => {
     get: (id) => promise(opsgate.get(id)),
     steps: (id) => promise(opsgate.steps(id)),
     attempts: (id) => promise(opsgate.attempts(id)),
+    summary: (hours) => promise(opsgate.summary(hours)),
     list: (filter) => promise(opsgate.list(filter)),
     close: () => runtime.dispose()
   }

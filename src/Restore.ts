@@ -2,7 +2,7 @@
 import { existsSync, realpathSync } from "node:fs"
 import { basename, dirname, join, resolve } from "node:path"
 import { DateTime, Effect, Either } from "effect"
-import { localActor } from "./Ask.ts"
+import { allowedCaller } from "./Ask.ts"
 import * as Config from "./Config.ts"
 import { onTask } from "./domain/OnTask.ts"
 import type { RestoreReport } from "./domain/Reports.ts"
@@ -72,7 +72,7 @@ const decideAll = (part: string, old: Restoring.OldLog | null, config: Config.Co
   }).pipe(Effect.scoped)
 
 /** What the restored file itself is told, in it: where it comes from, a new epoch, and what became of each open task. */
-const rewrite = (part: string, options: RestoreOptions, sidecar: Sidecar, known: { readonly seq: number | null; readonly old: Restoring.OldLog | null }, config: Config.Config | null) =>
+const rewrite = (part: string, options: RestoreOptions, sidecar: Sidecar, known: { readonly seq: number | null; readonly old: Restoring.OldLog | null; readonly target: string }, config: Config.Config | null, actor: string) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const origin = {
@@ -84,7 +84,7 @@ const rewrite = (part: string, options: RestoreOptions, sidecar: Sidecar, known:
       knownSeq: known.seq,
       oldLog: known.old !== null
     }
-    yield* engine.commit({ tasks: [], key: null, rule: (_found, now) => restoredFrom(origin, localActor(), now) }).pipe(Effect.catchIf((error) => error._tag !== "EngineUnavailable", Effect.die))
+    yield* engine.commit({ tasks: [], key: null, rule: (_found, now) => restoredFrom(origin, actor, now) }).pipe(Effect.catchIf((error) => error._tag !== "EngineUnavailable", Effect.die))
     // It ends at once: it voids the leases of the backup, and nobody runs anything under it.
     yield* engine.openEpoch(1, (now) => ({
       type: "epoch.started",
@@ -95,7 +95,7 @@ const rewrite = (part: string, options: RestoreOptions, sidecar: Sidecar, known:
     }))
     const decided = yield* decideAll(part, known.old, config)
     return { ...decided, ...yield* passLostPart(config, restoredCode, "system:restore") }
-  }).pipe(Effect.provide(Layers.engineOn(part)))
+  }).pipe(Effect.provide(Layers.engineOn(part, known.target)))
 
 const canonicalTarget = (named: string) =>
   Effect.gen(function*() {
@@ -113,6 +113,7 @@ const freeName = (name: string, number = 1): string => {
 /** Restores; nothing is changed when it fails. The restored file starts nothing by itself until `opsgate release`. */
 export const restore = (options: RestoreOptions) =>
   Effect.gen(function*() {
+    const { actor } = yield* Effect.flatMap(Config.governance(options.configFile), (governed) => allowedCaller("restore", governed))
     const sidecar = yield* Restoring.check(options.backup)
     const target = yield* canonicalTarget(options.target)
     if (existsSync(target) && realpathSync(options.backup) === target) return yield* new BackupRefused({ file: options.backup, issue: "is the file to restore to" })
@@ -128,7 +129,7 @@ export const restore = (options: RestoreOptions) =>
     const part = unfinished(target)
     yield* orUnavailable("write the restored file", () => sweep(target))
     const decided = yield* Restoring.lay(options.backup, part).pipe(
-      Effect.zipRight(rewrite(part, options, sidecar, { seq: knownSeq, old }, config)),
+      Effect.zipRight(rewrite(part, options, sidecar, { seq: knownSeq, old, target }, config, actor)),
       Effect.tap(() => Restoring.put(part, target, aside)),
       Effect.onExit(() => Effect.sync(() => discard(part)))
     )

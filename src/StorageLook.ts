@@ -56,6 +56,9 @@ const reasonsAt = (file: string, socket: string | null, lost: EventsLost | null)
     return lost === null ? seen : [...seen, lossReason(lost)]
   })
 
+/** What keeps a file from taking changes, as far as it is known. */
+export const storageAt = (place: Place) => Effect.flatMap(lossIn(fileOf(place)), (lost) => reasonsAt(fileOf(place), socketOf(place), lost))
+
 /** The summary with what is known of the storage. A server that runs is asked for it when the file cannot be read here. */
 export const summaryAt = (place: Place, hours: number) => summaryOn(fileOf(place), socketOf(place), hours)
 

@@ -1,32 +1,39 @@
 /** Carries out the verbs about many tasks, with the server up and down. */
 import { Clock, Effect, Layer } from "effect"
-import { localActor } from "./Ask.ts"
+import { allowedCaller, localCaller } from "./Ask.ts"
 import * as Config from "./Config.ts"
-import { findBulk, handleBulk, matchingFor, matchingIds } from "./control/Bulks.ts"
-import type { PruneAnswer, PruneAsk } from "./control/Door.ts"
+import { findBulk, handleBulk, matchingFor, matchingIds, requestPruning } from "./control/Bulks.ts"
+import { withDeadline } from "./control/Deadline.ts"
+import { atTheDoor } from "./control/Door.ts"
+import { onlyAs } from "./control/Plans.ts"
 import { bulkRowOf, deadOf, itemRowOf } from "./control/UpkeepViews.ts"
 import { databaseFile } from "./DataDir.ts"
 import { type BulkAnswer, bulkAnswerFor, type BulkAsk, bulkMax } from "./domain/Bulk.ts"
+import { matrix } from "./domain/Matrix.ts"
+import type { How, Plan } from "./domain/Plan.ts"
 import { NothingMatched, TooManyMatched } from "./domain/Refusal.ts"
+import type { PruneAnswer, PruneAsk } from "./domain/PruneAsk.ts"
 import { type FinalState, finalStates, nothingPruned, type PrunedCounts } from "./domain/Retention.ts"
-import { isBulkAnswer } from "./edge/cli/CommandClient.ts"
+import { isBulkAnswer, isPlan } from "./edge/cli/CommandClient.ts"
 import { CommandRefused, refusedBy } from "./edge/cli/CommandSocket.ts"
 import { exitCode } from "./edge/cli/ExitCode.ts"
+import { shown } from "./edge/cli/PlanOutput.ts"
 import type { Place, Print } from "./edge/cli/Program.ts"
 import { bulkDetailText, bulkExit, bulksText, bulkText, deadText, planText, prunableText, prunedText } from "./edge/cli/UpkeepOutput.ts"
 import type { UpkeepAction } from "./edge/cli/UpkeepVerbs.ts"
 import { EngineReader } from "./engine/Engine.ts"
 import { DatabaseRefused, readVersion } from "./engine/sqlite/Database.ts"
 import * as SqliteEngine from "./engine/SqliteEngine.ts"
-import { type Failed, reading, readingAt, run, warnings } from "./Launch.ts"
+import { type Failed, plan, reading, readingAt, run, warnings } from "./Launch.ts"
 import * as Layers from "./Layers.ts"
 import { Kinds } from "./control/Kinds.ts"
+import { answerPlan } from "./PlanAnswer.ts"
 import { reach } from "./Reach.ts"
 import * as Bulks from "./runtime/Bulks.ts"
 import * as Pruning from "./runtime/Pruning.ts"
 
 /** How often somebody who waits looks. */
-const lookEvery = "100 millis"
+const lookEvery = matrix.wait_look.roundMs
 /** The first ids that a dry run tells. */
 const firstMax = 10
 
@@ -42,13 +49,14 @@ const here = <A, E>(place: Place, use: (config: Config.Config) => Effect.Effect<
 const standing = (id: string) =>
   Effect.flatMap(EngineReader, (reader) => Effect.map(reader.bulk(id), (found) => (found === undefined ? undefined : bulkAnswerFor(found.bulk, found.counts))))
 
-const bulkHere = (ask: BulkAsk, key: string | null, wait: boolean, place: Place) =>
-  here(place, () =>
+const bulkHere = (ask: BulkAsk, key: string | null, wait: boolean, how: How, place: Place) =>
+  here(place, (config) =>
     Effect.gen(function*() {
       const kinds = yield* Kinds
-      const answer = yield* handleBulk({ ask, key, actor: localActor(), channel: "cli" })
+      const asked = { ask, key, ...localCaller(config), channel: "cli" } as const
+      const answer = yield* withDeadline(asked, onlyAs(asked, how.if_plan, atTheDoor(asked, handleBulk(asked))))
       if (!wait) return answer
-      yield* Bulks.carryOut(answer.bulk, (kind) => kinds.get(kind)?.version)
+      yield* Bulks.carryOut(answer.bulk, kinds.get)
       return (yield* standing(answer.bulk)) ?? answer
     })).pipe(Effect.mapError(refusedBy))
 
@@ -72,8 +80,9 @@ const waitFor = (answer: BulkAnswer) =>
 
 const isFailed = (value: object | Failed | number): value is Failed => typeof value === "object" && "tag" in value
 
-const bulk = async (ask: BulkAsk, key: string | null, wait: boolean, place: Place, print: Print): Promise<number | Failed> => {
-  const decided: BulkAnswer | Failed = await reach(ask, key, place, isBulkAnswer, () => run(bulkHere(ask, key, wait, place)))
+const bulk = async ({ ask, how, key, wait }: Extract<UpkeepAction, { readonly _tag: "Bulk" }>, place: Place, print: Print): Promise<number | Failed> => {
+  if (how.plan === true) return answerPlan(ask, key, place, print)
+  const decided: BulkAnswer | Failed = await reach(ask, key, place, isBulkAnswer, () => run(bulkHere(ask, key, wait, how, place)), how)
   if (isFailed(decided)) return decided
   const seen = wait && decided.state === "running" ? await run(Effect.provide(waitFor(decided), reading(place))) : { answer: decided, abandoned: false }
   if (isFailed(seen)) return seen
@@ -120,12 +129,14 @@ const lookAt = (print: Print, action: Extract<UpkeepAction, { readonly _tag: "Pl
     }
   })
 
-const pruneHere = (place: Place) =>
+const pruneHere = (ask: PruneAsk, how: How, place: Place) =>
   here(place, (config) =>
     Effect.gen(function*() {
+      const asked = { ask, ...localCaller(config), channel: "cli", key: null } as const
+      const { pruning } = yield* onlyAs(asked, how.if_plan, requestPruning(asked))
       const counts = yield* Pruning.prunePass(config.retention)
       yield* Pruning.shrinkFile
-      yield* Pruning.sayEnded(null, counts)
+      yield* Pruning.sayEnded(pruning, counts)
       return { counts }
     })).pipe(Effect.mapError(refusedBy))
 
@@ -148,11 +159,13 @@ const endOf = (trace: string, afterSeq: number): Effect.Effect<PrunedCounts, { r
     return yield* endOf(trace, seen.at(-1)?.seq ?? afterSeq)
   })
 
-const pruneNow = async (place: Place, print: Print): Promise<number | Failed> => {
-  const ask: PruneAsk = { op: "prune", reason: null }
+const pruneAsk: PruneAsk = { op: "prune", reason: null }
+
+const pruneNow = async (how: How, place: Place, print: Print): Promise<number | Failed> => {
+  const ask = pruneAsk
   const before = await run(Effect.provide(Effect.flatMap(EngineReader, (reader) => reader.summary(0)), reading(place)))
   if (isFailed(before)) return before
-  const answer = await reach(ask, null, place, isPruned, () => run(pruneHere(place)))
+  const answer = await reach(ask, null, place, isPruned, () => run(pruneHere(ask, how, place)), how)
   if (isFailed(answer)) return answer
   const counts = "counts" in answer ? answer.counts : await run(Effect.provide(endOf(answer.pruning, before.asOfSeq), reading(place)))
   if (isFailed(counts)) return counts
@@ -160,7 +173,13 @@ const pruneNow = async (place: Place, print: Print): Promise<number | Failed> =>
   return exitCode.ok
 }
 
-const prunableNow = (print: Print, place: Place) =>
+// What is old is decided by each pass anew; the plan ties the command alone.
+const planPruning = async (print: Print, place: Place): Promise<number | Failed> => {
+  const planned = await reach(pruneAsk, null, place, isPlan, () => plan(pruneAsk, null, place), { plan: true })
+  return isFailed(planned) ? planned : run(readingAt(place, print, prunableNow(print, place, planned)))
+}
+
+const prunableNow = (print: Print, place: Place, planned?: Plan) =>
   Effect.gen(function*() {
     const config = yield* Config.load(place.config)
     const reader = yield* EngineReader
@@ -171,13 +190,16 @@ const prunableNow = (print: Print, place: Place) =>
     }
     const [SUCCEEDED, CANCELED, EXPIRED, FAILED] = yield* Effect.all([count(finalStates[0]), count(finalStates[1]), count(finalStates[2]), count(finalStates[3])])
     const counts = { SUCCEEDED, CANCELED, EXPIRED, FAILED }
-    print.result({ dry_run: true, tasks: counts }, () => prunableText(counts))
+    const hash = planned?.plan
+    print.result({ dry_run: true, tasks: counts, ...(hash === undefined ? {} : { plan: hash }) }, () => `${prunableText(counts)}${hash === undefined ? "" : `\nplan: hash ${hash.slice(0, shown)}`}`)
     return exitCode.ok
   })
 
 const rebuild = (print: Print, place: Place) =>
   Effect.gen(function*() {
-    const file = databaseFile((yield* Config.load(place.config)).dataDir)
+    const config = yield* Config.load(place.config)
+    yield* allowedCaller("prune", config)
+    const file = databaseFile(config.dataDir)
     if ((yield* readVersion(file)) === 0) return yield* DatabaseRefused.absent(file)
     yield* SqliteEngine.rebuild(file, yield* Clock.currentTimeMillis)
     print.result({ rebuilt: true }, () => "the file was written anew; from now on it shrinks by itself")
@@ -185,8 +207,9 @@ const rebuild = (print: Print, place: Place) =>
   }).pipe(Effect.mapError(refusedBy))
 
 export const carryOut = async (action: UpkeepAction, place: Place, print: Print): Promise<number | Failed> => {
-  if (action._tag === "Bulk") return bulk(action.ask, action.key, action.wait, place, print)
+  if (action._tag === "Bulk") return bulk(action, place, print)
   if (action._tag !== "Prune") return run(readingAt(place, print, lookAt(print, action)))
   if (action.rebuild) return run(rebuild(print, place))
-  return action.dryRun ? run(readingAt(place, print, prunableNow(print, place))) : pruneNow(place, print)
+  if (action.how.plan === true) return planPruning(print, place)
+  return action.dryRun ? run(readingAt(place, print, prunableNow(print, place))) : pruneNow(action.how, place, print)
 }

@@ -7,20 +7,26 @@ import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { CommanderError } from "commander"
 import { NotLocated } from "./DataDir.ts"
-import { issueOf } from "./domain/AskLimits.ts"
 import type { Json } from "./domain/Canonical.ts"
 import type { Ask } from "./domain/Command.ts"
 import type { Answer, QueueAnswer } from "./domain/Decision.ts"
+import type { How } from "./domain/Plan.ts"
 import type { ScheduleAnswer, ScheduleAsk } from "./domain/ScheduleAsk.ts"
-import { printable } from "./domain/Redaction.ts"
+import { payloadIssueOf } from "./domain/PayloadLimits.ts"
+import { escapedJson, printable, redact } from "./domain/Redaction.ts"
 import { isTerminal } from "./domain/TaskState.ts"
-import { isAnswer, isQueueAnswer, isScheduleAnswer, lineIssueOf, payloadIssueOf } from "./edge/cli/CommandClient.ts"
+import { isAnswer, isQueueAnswer, isScheduleAnswer, lineIssueOf } from "./edge/cli/CommandClient.ts"
+import { addAuditVerbs, type AuditAction } from "./edge/cli/AuditVerbs.ts"
 import { exitCode, exitCodeOf } from "./edge/cli/ExitCode.ts"
 import type { FileAction } from "./edge/cli/FileVerbs.ts"
-import { type Action, answerText, escapedJson, make, queueAnswerText, type Place, type Print } from "./edge/cli/Program.ts"
+import { addGovernanceVerbs, type GovernanceLook } from "./edge/cli/GovernanceVerbs.ts"
+import { type Action, answerText, gateUsage, make, queueAnswerText, type Place, type Print } from "./edge/cli/Program.ts"
+import { addPolicyVerbs } from "./edge/cli/PolicyVerbs.ts"
 import { addScheduleVerbs, scheduleAnswerText } from "./edge/cli/ScheduleVerbs.ts"
+import { addTelegramVerbs, type TelegramAction } from "./edge/cli/TelegramVerbs.ts"
 import { addUpkeepVerbs, type UpkeepAction } from "./edge/cli/UpkeepVerbs.ts"
 import type { Failed } from "./Launch.ts"
+import { answerPlan } from "./PlanAnswer.ts"
 import { reach } from "./Reach.ts"
 import packageJson from "../package.json" with { type: "json" }
 
@@ -30,10 +36,10 @@ const supervisor = fileURLToPath(new URL("./supervisor.js", import.meta.url))
 /** What the words ask for cannot be done as they stand. */
 class Usage extends Error {}
 
-const say = (sentence: string): void => void process.stderr.write(`opsgate: ${printable(sentence)}\n`)
+const say = (sentence: string): void => void process.stderr.write(`opsgate: ${printable(redact(sentence))}\n`)
 
 /** Commander's own words, which may repeat what was typed. */
-const sayRaw = (text: string): void => void process.stderr.write(printable(text))
+const sayRaw = (text: string): void => void process.stderr.write(printable(redact(text)))
 
 const printTo = ({ json }: Place): Print => ({
   out: (text) => void process.stdout.write(escapedJson(text)),
@@ -50,13 +56,18 @@ const finish = (failed: Failed): number => {
 
 const isOne = (value: unknown): value is Answer | QueueAnswer | ScheduleAnswer => isAnswer(value) || isQueueAnswer(value) || isScheduleAnswer(value)
 
-const decide = (ask: Ask | ScheduleAsk, key: string | null, place: Place): Promise<Answer | QueueAnswer | ScheduleAnswer | Failed> =>
-  reach(ask, key, place, isOne, async () => (await import("./Launch.ts")).decide(ask, key, place))
+const decide = (ask: Ask | ScheduleAsk, key: string | null, place: Place, how: How): Promise<Answer | QueueAnswer | ScheduleAnswer | Failed> =>
+  reach(ask, key, place, isOne, async () => (await import("./Launch.ts")).decide(ask, key, place, how), how)
 
 const answerAsk = async (action: Action & { readonly _tag: "Ask" }, place: Place): Promise<number> => {
-  const issue = issueOf(action.ask, action.key) ?? lineIssueOf(action.ask, action.key)
+  const { how = {} } = action
+  const issue = lineIssueOf(action.ask, action.key, how)
   if (issue !== null) throw new Usage(issue)
-  const decided = await decide(action.ask, action.key, place)
+  if (how.plan === true) {
+    const code = await answerPlan(action.ask, action.key, place, printTo(place))
+    return typeof code === "number" ? code : finish(code)
+  }
+  const decided = await decide(action.ask, action.key, place, how)
   if (isFailed(decided)) return finish(decided)
   const print = printTo(place)
   if ("schedule" in decided) {
@@ -93,18 +104,38 @@ const run = async (action: Action, place: Place): Promise<void> => {
     ? await launch.onFile(printTo(place), action, place)
     : action._tag === "AcceptLoss"
     ? await launch.accept(printTo(place), action.reason, place)
+    : action._tag === "Show" && action.raw
+    ? await (await import("./Audit.ts")).recordedFirst("payload", action.task, place, printTo(place), () => launch.look(printTo(place), action, place))
     : await launch.look(printTo(place), action, place)
   process.exitCode = isFailed(code) ? finish(code) : code
   // A server that has stopped is done, whatever still holds the event loop.
   if (action._tag === "Serve") process.exit()
 }
 
+const runAudit = async (action: AuditAction, place: Place): Promise<void> => {
+  const { carryOutAudit } = await import("./Audit.ts")
+  const code = await carryOutAudit(action, place, printTo(place))
+  process.exitCode = isFailed(code) ? finish(code) : code
+}
+
+const runTelegram = async (action: TelegramAction, place: Place): Promise<void> => {
+  const { carryOutTelegram } = await import("./Telegram.ts")
+  const code = await carryOutTelegram(action, place, printTo(place))
+  // As after every verb that has loaded the configuration.
+  process.exit(isFailed(code) ? finish(code) : code)
+}
+
 const runUpkeep = async (action: UpkeepAction, place: Place): Promise<void> => {
-  const issue = "ask" in action ? issueOf({ reason: action.ask.reason }, action.key) : null
-  if (issue !== null) throw new Usage(issue)
   const upkeep = await import("./Upkeep.ts")
   const code = await upkeep.carryOut(action, place, printTo(place))
   // As after every command: a module of workflows may keep the event loop busy.
+  process.exit(isFailed(code) ? finish(code) : code)
+}
+
+const runGovernance = async (look: GovernanceLook, place: Place): Promise<void> => {
+  const governance = await import("./Governance.ts")
+  const code = await governance.carryOut(look, place, printTo(place))
+  // As after every verb that has loaded the configuration.
   process.exit(isFailed(code) ? finish(code) : code)
 }
 
@@ -123,6 +154,8 @@ const readJson = (source: string, what: string): Json => {
   if (issue !== null) throw new Usage(issue)
   return json
 }
+
+const readFile = (file: string, what: string): Json => readJson(readText(file), what)
 
 const parsed = (source: string, what: string): Json => {
   try {
@@ -151,16 +184,22 @@ const main = async (): Promise<void> => {
     await import(new URL("./gate.js", import.meta.url).href)
     return
   }
+  // So is the simulator of Telegram, which is there to try the bot with.
+  if (process.argv[2] === "telegram" && process.argv[3] === "simulate") {
+    await import(new URL("./telegram-fake.js", import.meta.url).href)
+    return
+  }
   try {
-    const verbs = { run, readPayload, readJson }
-    await addScheduleVerbs(addUpkeepVerbs(make(verbs, packageJson.version, sayRaw), verbs, runUpkeep), verbs).parseAsync(process.argv)
+    const verbs = { run, readPayload, readJson, readFile }
+    const program = addScheduleVerbs(addUpkeepVerbs(make(verbs, packageJson.version, sayRaw), verbs, runUpkeep), verbs)
+    await addTelegramVerbs(addAuditVerbs(addPolicyVerbs(addGovernanceVerbs(program, verbs, runGovernance), verbs, printTo, runGovernance), runAudit), runTelegram).parseAsync(process.argv)
   } catch (cause) {
     process.exitCode = exitCodeFor(cause)
   }
 }
 
 const exitCodeFor = (cause: unknown): number => {
-  if (cause instanceof CommanderError) return cause.exitCode === 0 ? exitCode.ok : exitCode.usage
+  if (cause instanceof CommanderError) return cause.exitCode === 0 || cause.exitCode === gateUsage ? cause.exitCode : exitCode.usage
   const usage = cause instanceof Usage || cause instanceof NotLocated
   say(usage ? cause.message : `internal error: ${String(cause)}`)
   return usage ? exitCode.usage : exitCode.failure

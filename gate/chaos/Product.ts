@@ -18,6 +18,8 @@ export interface Workspace {
   readonly dir: string
   /** The built program. */
   readonly program: string
+  /** The program that plays the chat service to it. */
+  readonly chatService: string
   /** The whole environment of every process that is started. */
   readonly env: Readonly<Record<string, string>>
 }

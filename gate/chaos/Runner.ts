@@ -5,7 +5,9 @@ import { Cause, Clock, Effect, Exit } from "effect"
 import type { Journal, Scenario, Script } from "../History.ts"
 import { endAll, eventsText, ledgerText, type Workspace } from "./Product.ts"
 import { pause } from "./script/pause.ts"
+import { polls } from "./script/polls.ts"
 import { replay } from "./script/replay.ts"
+import { reports } from "./script/reports.ts"
 import { restart } from "./script/restart.ts"
 import { standstill } from "./script/standstill.ts"
 import { seeded } from "./Seed.ts"
@@ -20,19 +22,22 @@ export interface Played {
   readonly effectsText: string | null
 }
 
-const scripts = { restart, pause, replay, standstill } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
+const scripts = { restart, pause, replay, standstill, polls, reports } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
 
 export interface RunnerOptions {
   /** Where the workspace of the scenario is made. */
   readonly dir: string
   readonly program: string
+  /** The program that plays the chat service. */
+  readonly chatService: string
   readonly env: Readonly<Record<string, string>>
 }
 
 export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<Played> =>
   Effect.gen(function*() {
-    const workspace: Workspace = { dir: realpathSync(mkdtempSync(join(options.dir, `${scenario.id}-`))), program: options.program, env: options.env }
-    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [] }
+    const { chatService, env, program } = options
+    const workspace: Workspace = { dir: realpathSync(mkdtempSync(join(options.dir, `${scenario.id}-`))), program, chatService, env }
+    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
     prepare(workspace.dir, scenario)
     const started_at = yield* Clock.currentTimeMillis
     const exit = yield* scripts[scenario.workload.script](stage).pipe(
@@ -42,7 +47,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       Effect.exit
     )
     const events = yield* Effect.either(eventsText(workspace))
-    const { faults, replays, requests, restarts, summaries } = stage
+    const { chat, faults, replays, requests, restarts, summaries } = stage
     const journal: Journal = {
       v: 1,
       scenario,
@@ -55,7 +60,8 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       replays,
       faults,
       summaries,
-      restarts
+      restarts,
+      ...(chat.calls.length === 0 ? {} : { chat })
     }
     return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace) }
   })

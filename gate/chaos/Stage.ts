@@ -3,7 +3,7 @@
  * verbs; whatever they do is on record without their help.
  */
 import { Clock, Data, Effect, Ref, type Scope } from "effect"
-import type { Fault, FaultClass, Replay, Request, Restart, Row, Sample, Scenario, Target } from "../History.ts"
+import type { ChatHistory, Fault, FaultClass, Replay, Request, Restart, Row, Sample, Scenario, Target } from "../History.ts"
 import { type Ended, ledgerText, opsgate, opsgateJson, type ProductFailed, serve, type Server, type Workspace } from "./Product.ts"
 import { needsApproval, type Planned } from "./Workload.ts"
 
@@ -16,6 +16,7 @@ export interface Stage {
   readonly faults: Array<Fault>
   readonly summaries: Array<Sample>
   readonly restarts: Array<Restart>
+  readonly chat: { readonly [Part in keyof ChatHistory]: Array<ChatHistory[Part][number]> }
 }
 
 /** A scenario did not get where it had to. */
@@ -45,11 +46,17 @@ export const rows = (stage: Stage, ...words: ReadonlyArray<string>): Effect.Effe
 const unreachable = 69
 const triesMax = 20
 
-/** A command that is repeated, with the same key, while the server is away: what a careful user does. */
+/** Exit code of a conflict, and the words of the one that is over in a moment: the same request is still being decided. */
+const conflict = 5
+const inProgress = "still being decided"
+
+const isPassing = ({ code, stderr }: Ended): boolean => code === unreachable || (code === conflict && stderr.includes(inProgress))
+
+/** A command that is repeated, with the same key, while the server is away or still decides: what a careful user does. */
 export const persist = (stage: Stage, ...words: ReadonlyArray<string>): Effect.Effect<Ended, ProductFailed> => {
   const attempt = (left: number): Effect.Effect<Ended, ProductFailed> =>
     opsgate(stage.workspace, ...words, "--json").pipe(
-      Effect.filterOrElse(({ code }) => code !== unreachable || left === 0, () => Effect.zipRight(Effect.sleep(50), attempt(left - 1)))
+      Effect.filterOrElse((ended) => !isPassing(ended) || left === 0, () => Effect.zipRight(Effect.sleep(50), attempt(left - 1)))
     )
   return attempt(triesMax)
 }
@@ -86,7 +93,8 @@ export const handle = (stage: Stage, planned: Planned): Effect.Effect<string | n
     if (planned.handling === "reject") yield* step("reject", "--reason", "the scenario says no")
     else if (planned.handling === "cancel") yield* step("cancel", "--reason", "the scenario changed its mind")
     else {
-      yield* step("approve")
+      if (planned.handling !== "early") yield* step("approve")
+      if (planned.handling === "alone") yield* persist(stage, "task", "approve", task, "--key", `${planned.key}:again`)
       yield* step("resume")
     }
     return task
@@ -118,29 +126,29 @@ export interface Life {
   readonly server: Effect.Effect<Server>
   /** Ends the server with SIGKILL, puts the fault on record, and starts the next server. Answers the tasks as they stood in between. */
   readonly killAndRestart: Effect.Effect<ReadonlyArray<Row>, StageFailed, Scope.Scope>
+  /** The same, with another look at whom it hit, taken before the next server starts. */
+  readonly killHitting: (target: Target, look: Effect.Effect<ReadonlyArray<string>, StageFailed>) => Effect.Effect<void, StageFailed, Scope.Scope>
 }
 
 export const live = (stage: Stage): Effect.Effect<Life, ProductFailed, Scope.Scope> =>
   Effect.gen(function*() {
     const current = yield* Ref.make(yield* serve(stage.workspace))
-    return {
-      server: Ref.get(current),
-      killAndRestart: Effect.gen(function*() {
+    const kill = <A>(must_hit: Target, look: Effect.Effect<{ readonly seen: A; readonly hit: ReadonlyArray<string> }, StageFailed>) =>
+      Effect.gen(function*() {
         const server = yield* Ref.get(current)
         const at = yield* Clock.currentTimeMillis
         yield* server.signal("SIGKILL")
         const { signal } = yield* server.ended
-        const found = yield* rows(stage)
-        yield* record(stage, {
-          class: "sigkill",
-          must_hit: "running",
-          at,
-          hit: found.filter((row) => row.state === "RUNNING" && row["blocked"] !== true).map(({ id }) => id),
-          witness: signal === "SIGKILL" ? { kind: "exit", detail: `process ${server.pid} ended by ${signal}` } : null
-        })
+        const { hit, seen } = yield* look
+        yield* record(stage, { class: "sigkill", must_hit, at, hit, witness: signal === "SIGKILL" ? { kind: "exit", detail: `process ${server.pid} ended by ${signal}` } : null })
         yield* Ref.set(current, yield* serve(stage.workspace))
-        return found
+        return seen
       })
+    const whoRuns = Effect.map(rows(stage), (seen) => ({ seen, hit: seen.filter((row) => row.state === "RUNNING" && row["blocked"] !== true).map(({ id }) => id) }))
+    return {
+      server: Ref.get(current),
+      killAndRestart: kill("running", whoRuns),
+      killHitting: (target, look) => Effect.asVoid(kill(target, Effect.map(look, (hit) => ({ seen: null, hit }))))
     }
   })
 

@@ -9,11 +9,14 @@ import { ledgerName } from "./Product.ts"
 import { between } from "./Seed.ts"
 
 /** Kinds whose tasks need a yes and a resume. */
-const approvedKinds: ReadonlyArray<string> = ["heavy.sh", "heavy.broken", "heavy.brief"]
+const approvedKinds: ReadonlyArray<string> = ["heavy.sh", "heavy.broken", "heavy.brief", "heavy.twice"]
 export const needsApproval = ({ kind }: Planned): boolean => approvedKinds.includes(kind)
 
-/** What is done with a task after it was asked for. */
-export type Handling = "run" | "reject" | "leave" | "cancel"
+/**
+ * What is done with a task after it was asked for. `early`: it is resumed before anybody said yes. `alone`: one person says yes twice
+ * where two people have to, then it is resumed. Nothing may come of either.
+ */
+export type Handling = "run" | "reject" | "leave" | "cancel" | "early" | "alone"
 
 export interface Planned {
   readonly key: string
@@ -57,15 +60,19 @@ const kinds = {
   "heavy.git": { class: "heavy", risk: "scenario", approval: "none", payload, exec: run("git", "init", "--quiet", "repositories/{{n}}") },
   "heavy.node": { class: "heavy", risk: "scenario", approval: "none", payload, exec: run("node", "-e", "process.exit(0)") },
   "heavy.broken": { class: "heavy", risk: "scenario", payload, exec: run("sh", "-c", "exit 4") },
-  "heavy.brief": { class: "heavy", risk: "scenario", payload, approval_ttl_ms: 1, exec: run("true") }
+  "heavy.brief": { class: "heavy", risk: "scenario", payload, approval_ttl_ms: 1, exec: run("true") },
+  "heavy.twice": { class: "heavy", risk: "scenario", payload, exec: run("true") }
 }
 
-/** Writes the configuration and the script that every command goes through. */
-export const prepare = (dir: string, scenario: Scenario): void => {
+const policy = { v: 1, kinds: { "heavy.twice": { approvals: 2 } } }
+
+/** Writes the configuration, with `more` members, and the script that every command goes through. */
+export const prepare = (dir: string, scenario: Scenario, more: Readonly<Record<string, unknown>> = {}): void => {
   mkdirSync(join(dir, "repositories"), { recursive: true })
   writeFileSync(join(dir, "effect.sh"), effectScript, { mode: 0o755 })
   const { limits, workload } = scenario
-  const config = { v: 1, workers: workload.concurrency, lease_ms: limits.lease_ms, approvals: { self: true }, kinds }
+  const config = { v: 1, workers: workload.concurrency, lease_ms: limits.lease_ms, approvals: { self: true }, policy: "opsgate.policy.json", kinds, ...more }
+  writeFileSync(join(dir, "opsgate.policy.json"), `${JSON.stringify(policy, null, 2)}\n`)
   writeFileSync(join(dir, "opsgate.config.json"), `${JSON.stringify(config, null, 2)}\n`)
 }
 
@@ -81,7 +88,9 @@ const odd: ReadonlyArray<Pick<Planned, "kind" | "class" | "handling" | "expect">
   { kind: "light.broken", class: "light", handling: "run", expect: never("FAILED") },
   { kind: "heavy.sh", class: "heavy", handling: "reject", expect: never("CANCELED") },
   { kind: "heavy.sh", class: "heavy", handling: "leave", expect: never("REQUESTED") },
-  { kind: "heavy.sh", class: "heavy", handling: "cancel", expect: never("CANCELED") }
+  { kind: "heavy.sh", class: "heavy", handling: "cancel", expect: never("CANCELED") },
+  { kind: "heavy.sh", class: "heavy", handling: "early", expect: never("REQUESTED") },
+  { kind: "heavy.twice", class: "heavy", handling: "alone", expect: never("REQUESTED") }
 ]
 
 const ordinary = (chance: () => number, heavyPpm: number): Pick<Planned, "kind" | "class" | "handling" | "expect"> => {

@@ -5,7 +5,7 @@
  */
 import { Either, ParseResult, Schema } from "effect"
 import type { ParseOptions } from "effect/SchemaAST"
-import { type Effect, faultClasses, scripts, type Journal, type LogEvent, type RunHistory, type ScenarioHistory, targets } from "../History.ts"
+import { type ChatHistory, type Effect, faultClasses, scripts, type Journal, type LogEvent, type RunHistory, type ScenarioHistory, targets } from "../History.ts"
 import { type Files, inOrder } from "./Files.ts"
 import { Digest } from "./Manifest.ts"
 import { clip } from "./Plain.ts"
@@ -67,6 +67,32 @@ const ScenarioSchema = Schema.Struct({
 
 const Row = Schema.Struct({ id: Schema.String, state: Schema.String }, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 
+const Chat: Schema.Schema<ChatHistory> = Schema.Struct({
+  commands: Schema.Array(Schema.Struct({
+    update: Schema.Int,
+    key: Schema.String,
+    chat: Schema.Int,
+    person: Schema.String,
+    op: Schema.Literal("submit", "approve", "resume"),
+    task: Schema.NullOr(Schema.String),
+    expect: Schema.Literal("once", "nothing")
+  })),
+  bursts: Schema.Array(Schema.Struct({ id: Schema.NonEmptyString, kind: Schema.String, at: Schema.Int, struck: Schema.Array(Schema.Int), keys: Schema.Array(Schema.String) })),
+  calls: Schema.Array(Schema.Struct({
+    seq: Schema.Int,
+    at: Schema.Int,
+    took_ms: Schema.NullOr(Schema.Number),
+    method: Schema.String,
+    chat: Schema.NullOr(Schema.Int),
+    text: Schema.NullOr(Schema.String),
+    updates: Schema.Array(Schema.Int),
+    faults: Schema.Array(Schema.String),
+    status: Schema.NullOr(Schema.Int),
+    answered: Schema.Boolean
+  })),
+  violations: Schema.Array(Schema.Struct({ at: Schema.Int, scope: Schema.String, method: Schema.String, early: Schema.Boolean }))
+})
+
 export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
   v: Schema.Literal(1),
   scenario: ScenarioSchema,
@@ -97,10 +123,11 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     at: Schema.Int,
     seed: Schema.Int,
     hit: Schema.Array(Schema.String),
-    witness: Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer"), detail: Schema.String }))
+    witness: Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer", "record"), detail: Schema.String }))
   })),
   summaries: Schema.Array(Schema.Struct({ at: Schema.Int, summary: Schema.Unknown })),
-  restarts: Schema.Array(Schema.Struct({ before: Schema.Array(Row), after: Schema.Array(Row) }))
+  restarts: Schema.Array(Schema.Struct({ before: Schema.Array(Row), after: Schema.Array(Row) })),
+  chat: Schema.optionalWith(Chat, { exact: true })
 })
 
 /** The texts that one scenario left. A text that is `null` was not there. */

@@ -25,6 +25,8 @@ export interface TaskFold {
   /** How often the log says that it was requested as a new task. */
   requested: number
   class: string | null
+  /** Who requested it: a key is that of whoever asked. */
+  requester: string | null
   key: string | null
   dispatchKey: string | null
   holds: ReadonlySet<string>
@@ -133,6 +135,8 @@ export const advance = (log: Fold, event: LogEvent): void => {
   const to = enteredBy(event.type)
   if (to !== undefined) enter(log, task, event, to)
   else if (event.type === "hold.released") release(task, text(event.payload, "hold"))
+  else if (event.type === "hold.opened") open(task, text(event.payload, "hold"))
+  else if (event.type === "approval.voided") task.holds = holdsIn(event.payload)
   else if (event.type === "effect.adopted") grant(log, task, event)
   else if (event.type === "effect.intent") {
     write(log, task, event)
@@ -162,6 +166,7 @@ const taskOf = (log: Fold, id: string): TaskFold => {
     state: null,
     requested: 0,
     class: null,
+    requester: null,
     key: null,
     dispatchKey: null,
     holds: new Set(),
@@ -204,17 +209,24 @@ const opOf = (payload: LogEvent["payload"]): unknown => {
   return typeof command === "object" && command !== null && "op" in command ? command.op : null
 }
 
-const request = (log: Fold, task: TaskFold, { payload }: LogEvent): void => {
-  task.holds = new Set(Array.isArray(payload?.holds) ? payload.holds.map(String) : [])
+const request = (log: Fold, task: TaskFold, { actor, payload }: LogEvent): void => {
+  task.holds = holdsIn(payload)
   if ((payload?.from ?? null) !== null) return
   task.requested += 1
   task.class = text(payload, "class")
   task.dispatchKey = text(payload, "dispatch_key")
+  task.requester = actor
   task.key = text(payload, "key")
   if (task.key === null) return
   const under = log.byKey.get(task.key)
   if (under === undefined) log.byKey.set(task.key, [task])
   else under.push(task)
+}
+
+const holdsIn = (payload: LogEvent["payload"]): ReadonlySet<string> => new Set(Array.isArray(payload?.holds) ? payload.holds.map(String) : [])
+
+const open = (task: TaskFold, hold: string | null): void => {
+  if (hold !== null) task.holds = new Set([...task.holds, hold])
 }
 
 const release = (task: TaskFold, hold: string | null): void => {

@@ -1,6 +1,8 @@
 /** Every invariant, by the name under which a scorecard asks for it. */
 import type { Measure } from "../Verdict.ts"
 import { chainIntact } from "./chainIntact.ts"
+import { chatCommandsOnce } from "./chatCommandsOnce.ts"
+import { chatLimitsKept } from "./chatLimitsKept.ts"
 import { commandsDeduplicated } from "./commandsDeduplicated.ts"
 import { effectsPermitted } from "./effectsPermitted.ts"
 import { faultsHit } from "./faultsHit.ts"
@@ -8,7 +10,9 @@ import { jobsConserved } from "./jobsConserved.ts"
 import { lateWritesSeen } from "./lateWritesSeen.ts"
 import { legalTransitions } from "./legalTransitions.ts"
 import { noDuplicateHeavy } from "./noDuplicateHeavy.ts"
+import { reportsArrive } from "./reportsArrive.ts"
 import { restartsKeepState } from "./restartsKeepState.ts"
+import { runsApproved } from "./runsApproved.ts"
 import { scenariosComplete } from "./scenariosComplete.ts"
 import { singleOwner } from "./singleOwner.ts"
 import { summariesAgree } from "./summariesAgree.ts"
@@ -17,6 +21,8 @@ import { writesFenced } from "./writesFenced.ts"
 
 export const invariants = {
   chainIntact,
+  chatCommandsOnce,
+  chatLimitsKept,
   commandsDeduplicated,
   effectsPermitted,
   faultsHit,
@@ -24,7 +30,9 @@ export const invariants = {
   lateWritesSeen,
   legalTransitions,
   noDuplicateHeavy,
+  reportsArrive,
   restartsKeepState,
+  runsApproved,
   scenariosComplete,
   singleOwner,
   summariesAgree,

@@ -35,7 +35,17 @@ const problemOf = (sample: Sample, recount: Recount, events: ReadonlyArray<LogEv
     const printed = numberAt(summary, path)
     if (printed !== count) return `${path} is ${printed ?? "not printed"}, the log has ${count}`
   }
-  return heldProblem(summary, recount.held) ?? staleProblem(summary, counts, recount.held)
+  const held = recount.held || lingers(recount.releasedAt, summary)
+  return heldProblem(summary, held) ?? staleProblem(summary, counts, held)
+}
+
+/** A reason of the product's own stays for so long after its condition has ended. */
+const lingerMs = 60_000
+
+const lingers = (endedAt: number | null, summary: unknown): boolean => {
+  const generatedAt = memberAt(summary, "generated_at")
+  const since = endedAt === null || typeof generatedAt !== "string" ? Number.NaN : Date.parse(generatedAt) - endedAt
+  return since >= 0 && since < lingerMs
 }
 
 const heldProblem = (summary: unknown, held: boolean): string | null => {
@@ -49,13 +59,14 @@ const staleProblem = (summary: unknown, counts: Recounted, held: boolean): strin
   const active = counts["leases.active"]
   if (stale === null || stale < 0 || stale > active) return `leases.stale is ${stale ?? "not printed"}, of ${active} active`
   const degraded = held || stale > 0 || counts["idempotency.conflict_window"] > 0 || counts["timeouts.dispatch_window"] > 0
-  const status = degraded || saysStorage(summary) ? "degraded" : "healthy"
+  const status = degraded || saysMore(summary) ? "degraded" : "healthy"
   const printed = memberAt(summary, "status")
   return printed === status ? null : `the status is ${String(printed)}, and the counts make it ${status}`
 }
 
-// What the storage does is seen by whoever prints the summary, and stands in no event.
-const saysStorage = (summary: unknown): boolean => reasonsOf(summary).some((code) => code.startsWith("storage_") || code === "events_lost")
+// What the storage does, and how long something is due at this instant, is seen by whoever prints the summary, and stands in no event.
+const seen: ReadonlySet<string> = new Set(["events_lost", "queue_age", "schedules_overdue"])
+const saysMore = (summary: unknown): boolean => reasonsOf(summary).some((code) => code.startsWith("storage_") || seen.has(code))
 
 const reasonsOf = (summary: unknown): ReadonlyArray<string> => {
   const reasons = memberAt(summary, "reasons")

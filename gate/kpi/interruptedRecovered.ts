@@ -1,9 +1,10 @@
 /**
  * Jobs that a fault interrupted came to an end that their scenario expects.
  *
- * Unit: a fault and a task that it hit; each pair counts once. A replay interrupts nothing and is left out.
+ * Unit: a fault and a task that it hit; each pair counts once. A replay interrupts nothing and is left out,
+ * and so is what strikes the way to a chat service and no run.
  */
-import type { Request } from "../History.ts"
+import type { Request, Target } from "../History.ts"
 import { describe, isAmong, type TaskFold } from "../invariant/Fold.ts"
 import { overFolds } from "../invariant/Units.ts"
 import type { Measure } from "../Verdict.ts"
@@ -17,6 +18,10 @@ export const interruptedRecovered: Measure = (history) =>
     }
     const counted = new Set<string>()
     for (const fault of journal.faults) {
+      if (!tasks.has(fault.must_hit)) {
+        units.excluded("it interrupts no task")
+        continue
+      }
       for (const task of fault.hit) {
         if (counted.has(`${fault.id} ${task}`)) continue
         counted.add(`${fault.id} ${task}`)
@@ -27,6 +32,9 @@ export const interruptedRecovered: Measure = (history) =>
       }
     }
   })
+
+/** What a fault hits that hits a task. */
+const tasks: ReadonlySet<Target> = new Set(["running", "claimed", "effect", "stored"])
 
 const problemOf = (request: Request | undefined, task: TaskFold | undefined): string | null => {
   if (task === undefined) return "the log does not know it"

@@ -2,67 +2,66 @@
  * The one handler of commands: whatever the channel, an ask becomes one decision in one transaction.
  * Who asks comes from authentication; the ask itself names no actor.
  */
-import { Effect, Schema } from "effect"
+import { Effect, Either, Schema } from "effect"
+import { isBlank } from "../domain/AskLimits.ts"
+import { approve, breakGlass, plan, review } from "../domain/Approval.ts"
+import { authorized, type Caller } from "../domain/Authorization.ts"
 import type { Json } from "../domain/Canonical.ts"
 import { type Ask, type AskTo, type Channel, type Command, needsReason, type QueueAsk, type StoreAsk, type TaskAsk } from "../domain/Command.ts"
 import { type Answer, type Decision, type QueueAnswer, refuseCommand } from "../domain/Decision.ts"
 import { dismiss } from "../domain/DeadLetter.ts"
 import { resume } from "../domain/Dispatch.ts"
 import { fork } from "../domain/Fork.ts"
-import { oncePerKey, oncePerKeyOnQueue } from "../domain/Idempotency.ts"
-import { taskIdFrom, traceFrom } from "../domain/Ids.ts"
-import type { Kind, KindUnknown, PayloadRefused } from "../domain/Kind.ts"
+import { oncePerKey, oncePerKeyFor, oncePerKeyOnQueue, ownedKey } from "../domain/Idempotency.ts"
+import { taskIdFrom } from "../domain/Ids.ts"
+import type { Kind } from "../domain/Kind.ts"
 import type { Now } from "../domain/Now.ts"
 import { onTask } from "../domain/OnTask.ts"
 import { ownName, uniqueNameOf, type Wish } from "../domain/Placement.ts"
 import { cancel, kill, reconcile, recover } from "../domain/Recovery.ts"
-import { release as releaseRule } from "../domain/Restore.ts"
-import { ReasonMissing, type Refusal, TaskNotFound } from "../domain/Refusal.ts"
-import { approve, reject, submit } from "../domain/Request.ts"
+import { release as releaseRule, Released } from "../domain/Restore.ts"
+import { ReasonMissing, type Refusal, TaskAmbiguous, TaskNotFound } from "../domain/Refusal.ts"
+import { reject, submit } from "../domain/Request.ts"
+import { cleaned } from "../domain/TaskSecrets.ts"
 import { signal } from "../domain/Signal.ts"
 import { steer } from "../domain/Steering.ts"
 import type { Step } from "../domain/Step.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
 import { Chance, type Change, Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
+import type { CommandTimedOut } from "./Deadline.ts"
+import { refuseEarly } from "./EarlyRefusal.ts"
 import { Kinds } from "./Kinds.ts"
+import { drawTrace, newTrace } from "./NewTrace.ts"
 
-/** The text fits several tasks. Nothing was stored. */
-export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbiguous", {
-  text: Schema.String,
-  candidates: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    return `${this.text} fits several tasks: ${this.candidates.join(", ")}`
-  }
-}
-
-export interface Asked<A extends Ask = TaskAsk> {
+export interface Asked<A extends Ask = TaskAsk> extends Caller {
   readonly ask: A
-  readonly actor: string
   readonly channel: Channel
   readonly key: string | null
+  /** The W3C trace id that the caller goes by; without one a new one is drawn. */
+  readonly trace?: string
 }
 
-export type CommandFailed = Refusal | KindUnknown | PayloadRefused | TaskAmbiguous | EngineUnavailable
+export type CommandFailed = Refusal | CommandTimedOut | EngineUnavailable
 
-const drawTrace = ({ next }: Chance["Type"]): string => traceFrom([next(), next(), next(), next()])
 const drawId = ({ next }: Chance["Type"], wallMs: number): TaskId => taskIdFrom(wallMs, [next(), next()])
 
 /** Decides and stores one command. The answer comes after the commit; a refusal has left its event. */
-export const handle = Effect.fn("Commands.handle")(function*({ actor, ask, channel, key }: Asked) {
-  const command: Command = { ask, actor, channel, key, trace: drawTrace(yield* Chance) }
+export const handle = Effect.fn("Commands.handle")(function*({ actor, ask: asked, channel, key, roles, trace }: Asked) {
+  const ask = cleaned(asked)
+  const command: Command = { ask, actor, roles, channel, key, trace: trace ?? (yield* newTrace) }
   return yield* ask.op === "submit" ? submitNew({ ...command, ask }) : onOne({ ...command, ask })
 })
 
 /** The same for a command about a queue. */
-export const handleQueue = Effect.fn("Commands.handleQueue")(function*({ actor, ask, channel, key }: Asked<QueueAsk>) {
-  const command = { ask, actor, channel, key, trace: drawTrace(yield* Chance) }
+export const handleQueue = Effect.fn("Commands.handleQueue")(function*({ actor, ask: asked, channel, key, roles, trace }: Asked<QueueAsk>) {
+  const ask = cleaned(asked)
+  const command = { ask, actor, roles, channel, key, trace: trace ?? (yield* newTrace) }
   const engine = yield* Engine
   return yield* engine.commit({
     tasks: [],
     queue: ask.queue,
-    key,
-    rule: ({ queue, stored }, now) => oncePerKeyOnQueue(command, stored, () => steer(queue, command, now))
+    key: ownedKey(command),
+    rule: ({ queue, stored }, now) => authorized(command, null, () => oncePerKeyOnQueue(command, stored, () => steer(queue, command, now)))
   })
 })
 
@@ -75,7 +74,8 @@ export const handleEither = ({ ask, ...asked }: Asked<Ask>): Effect.Effect<Answe
 const submitNew = (command: Command<AskTo<"submit">>) =>
   Effect.gen(function*() {
     const engine = yield* Engine
-    return yield* engine.commit(yield* changeFor(command))
+    const change = yield* Effect.either(changeFor(command))
+    return yield* Either.isRight(change) ? engine.commit(change.right) : refuseEarly(command, change.left)
   })
 
 type Submit = AskTo<"submit">
@@ -90,36 +90,46 @@ const changeFor = (command: Command<Submit>) =>
 
 const submitting = (command: Command<Submit>, kind: Kind, id: TaskId) => ({
   tasks: [],
-  key: command.key,
+  key: ownedKey(command),
   ...holding(uniqueNameOf(kind.name, command.ask)),
-  rule: ({ holder, stored }: Found, now: Now) => oncePerKey(command, stored, () => submit(command, kind, id, now, holder))
+  rule: ({ holder, stored }: Found, now: Now) => authorized(command, null, () => oncePerKey(command, stored, () => submit(command, kind, id, now, holder)))
 })
 
 const holding = (name: string | null) => (name === null ? {} : { unique: () => name })
 
 /** The change that a submit comes to, for callers who know the kind, and that the payload fits it. Nothing is stored yet. */
 export const submission = (
-  { actor, channel, key, kind, payload, wish = {} }: Omit<Asked, "ask"> & { readonly kind: Kind; readonly payload: Json; readonly wish?: Wish },
+  { actor, channel, key, kind, payload, roles, wish = {} }: Omit<Asked, "ask"> & { readonly kind: Kind; readonly payload: Json; readonly wish?: Wish },
   chance: Chance["Type"],
   wallMs: number
-): Change<Answer> => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null, ...wish }, actor, channel, key, trace: drawTrace(chance) }, kind, drawId(chance, wallMs))
+): Change<Answer> => submitting({ ask: { op: "submit", kind: kind.name, payload, reason: null, ...wish }, actor, roles, channel, key, trace: drawTrace(chance, wallMs) }, kind, drawId(chance, wallMs))
 
 type AskOnTask = Exclude<TaskAsk, { op: "submit" }>
+
+/** The command with the whole id of its task, and, of a fork, why its payload does not fit. */
+const named = (asked: Command<AskOnTask>) =>
+  Effect.gen(function*() {
+    const kinds = yield* Kinds
+    const id = yield* resolve(asked.ask.task)
+    const command = { ...asked, ask: { ...asked.ask, task: id } }
+    if (command.ask.op !== "fork" || command.ask.payload === undefined) return { command, id, unfit: null }
+    const task = yield* Effect.flatMap(EngineReader, (reader) => reader.get(id))
+    const fits = task === undefined ? Either.right(null) : yield* Effect.either(kinds.check(task.kind, command.ask.payload))
+    return { command, id, unfit: Either.isLeft(fits) ? fits.left : null }
+  })
 
 const onOne = (asked: Command<AskOnTask>) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const kinds = yield* Kinds
-    const id = yield* resolve(asked.ask.task)
-    const command = { ...asked, ask: { ...asked.ask, task: id } }
-    if (command.ask.op === "fork" && command.ask.payload !== undefined) {
-      const task = yield* Effect.flatMap(EngineReader, (reader) => reader.get(id))
-      if (task !== undefined) yield* kinds.check(task.kind, command.ask.payload)
-    }
+    const found = yield* Effect.either(named(asked))
+    if (Either.isLeft(found)) return yield* found.left._tag === "EngineUnavailable" ? found.left : refuseEarly(asked, found.left)
+    const { command, id, unfit } = found.right
+    if (unfit !== null) return yield* refuseEarly(command, unfit)
     const { wallMs } = yield* Instants
     const forkId = drawId(yield* Chance, wallMs())
     const change: Change<Answer> = onTask(id, (task, now, { holder, steps, stored }) =>
-      oncePerKey(command, stored, () => decide(command, { task, steps, kind: kinds.get(task.kind), forkId, holder }, now)), command.key)
+      authorized(command, task, () => oncePerKey(command, stored, () => decide(command, { task, steps, kind: kinds.get(task.kind), forkId, holder }, now))), ownedKey(command))
     if (command.ask.op === "recover") return yield* engine.commit({ ...change, unique: ownName })
     return yield* engine.commit(command.ask.op === "fork" ? { ...change, stepsOf: id } : change)
   })
@@ -137,14 +147,20 @@ interface Known {
 
 const decide = (command: Command<AskOnTask>, { forkId, holder, kind, steps, task }: Known, now: Now): Decision<Answer> => {
   const { ask } = command
-  if (needsReason[ask.op] && (ask.reason ?? "").trim() === "") return refuseCommand(command, task, new ReasonMissing({ op: ask.op }))
+  if (needsReason[ask.op] && isBlank(ask.reason)) return refuseCommand(command, task, new ReasonMissing({ op: ask.op }))
   switch (ask.op) {
     case "approve":
       return approve(task, { ...command, ask }, kind, now)
+    case "plan":
+      return plan(task, { ...command, ask }, kind, now)
+    case "review":
+      return review(task, { ...command, ask }, kind, now)
+    case "break_glass":
+      return breakGlass(task, { ...command, ask }, kind, now)
     case "reject":
       return reject(task, { ...command, ask }, now)
     case "resume":
-      return resume(task, { ...command, ask }, kind?.version, now)
+      return resume(task, { ...command, ask }, kind, now)
     case "cancel":
       return cancel(task, { ...command, ask }, now)
     case "kill":
@@ -154,7 +170,7 @@ const decide = (command: Command<AskOnTask>, { forkId, holder, kind, steps, task
     case "signal":
       return signal(task, { ...command, ask }, now)
     case "recover":
-      return recover(task, { ...command, ask }, kind?.version, now, holder)
+      return recover(task, { ...command, ask }, kind, now, holder)
     case "dismiss":
       return dismiss(task, { ...command, ask }, now)
     case "reconcile":
@@ -179,9 +195,12 @@ export const resolve = (text: string): Effect.Effect<TaskId, TaskNotFound | Task
     return found.length === 1 ? task.id : yield* new TaskAmbiguous({ text: upper, candidates: found.map(({ id }) => id) })
   })
 
-/** Lets a restored file begin again. A repeat finds it done; there is no key to remember it by, since nothing happens twice. */
-export const release = Effect.fn("Commands.release")(function*({ actor, ask, channel, key }: Omit<Asked, "ask"> & { readonly ask: StoreAsk }) {
-  const command = { ask, actor, channel, key, trace: drawTrace(yield* Chance) }
+const releaseOncePerKey = oncePerKeyFor(Released)
+
+/** Lets a restored file begin again. */
+export const release = Effect.fn("Commands.release")(function*({ actor, ask: asked, channel, key, roles }: Omit<Asked, "ask"> & { readonly ask: StoreAsk }) {
+  const ask = cleaned(asked)
+  const command = { ask, actor, roles, channel, key, trace: yield* newTrace }
   const engine = yield* Engine
-  return yield* engine.commit({ tasks: [], key: null, rule: (_found, now) => releaseRule(command, now) })
+  return yield* engine.commit({ tasks: [], key: ownedKey(command), rule: ({ stored }, now) => authorized(command, null, () => releaseOncePerKey(command, stored, () => releaseRule(command, now))) })
 })

@@ -1,42 +1,76 @@
-/** `/ops`: is the system healthy right now, and if not, what to type. Seed S0 is the contract of its JSON and of its six lines. */
+/**
+ * `/ops`: is the system healthy right now, and if not, what to type. Seed S0 is the contract of its JSON and of its six lines;
+ * `src/ops-summary.schema.json` is the contract of the rest.
+ */
 import { DateTime, Effect } from "effect"
+import { blockedBy, type BlockedBy } from "../domain/Census.ts"
 import { printable } from "../domain/Redaction.ts"
 import { EngineReader, type FileSizes, Instants, RunsStorage, Storage, type Summary } from "../engine/Engine.ts"
+import { ChatTrouble } from "../engine/ChatTrouble.ts"
+import { chatReason } from "./ChatReasons.ts"
+import { inOrder, noticesOf, overReason, type ReasonDetail, reasonsOf, staleOf } from "./OpsReasons.ts"
 import { runsReason, troubleReason } from "./StorageReasons.ts"
 
-export interface ReasonDetail {
-  readonly code: string
-  readonly threshold: number
-  readonly observed: number
-  /** ISO 8601, where it is known. */
-  readonly since?: string
-  readonly next: string
-}
+export type { ReasonDetail } from "./OpsReasons.ts"
 
+/** Ages are milliseconds, and null where there is nothing that has one. */
 export interface OpsSummary {
   readonly v: 1
   readonly window_hours: number
   readonly generated_at: string
   /** Start of the window, Unix ms, a whole minute. */
   readonly since_ms: number
+  /** When the figures begin, if that is later: the store is younger than the window. */
+  readonly window_truncated_at: string | null
   /** The last event that is counted. */
   readonly as_of_seq: number
-  readonly tasks: { readonly blocked: number; readonly running: number; readonly queued: number; readonly failed_window: number }
-  readonly leases: { readonly active: number; readonly stale: number }
+  readonly tasks: {
+    readonly blocked: number
+    readonly running: number
+    readonly queued: number
+    readonly failed_window: number
+    /** A task with two open holds counts under both. Null: not known of a file of an earlier version. */
+    readonly blocked_by: Readonly<Record<BlockedBy, number>> | null
+    /** Since it was asked for, or since its outcome is unknown. */
+    readonly blocked_oldest_ms: number | null
+    /** Since it was claimed. */
+    readonly running_oldest_ms: number | null
+    /** Since it is due; a task that waits for a later instant has no age yet. */
+    readonly queued_oldest_ms: number | null
+    /** Since the last failure in the window, to the minute. */
+    readonly failed_newest_ms: number | null
+  }
+  readonly leases: {
+    readonly active: number
+    readonly stale: number
+    readonly stale_oldest_ms: number | null
+    /** Late writes that were refused. */
+    readonly fenced_window: number
+    /** Runs that were taken back from a lost worker. */
+    readonly recovered_window: number
+  }
   readonly idempotency: {
     readonly replay_window: number
     readonly conflict_window: number
+    /** The same key while the original was still being decided. It never degrades. */
+    readonly in_progress_window: number
     readonly dispatch_keys_window: number
     readonly telegram_keys_window: number
   }
   readonly timeouts: { readonly command_window: number; readonly dispatch_window: number }
   /** Tasks that failed and that nobody has redriven or dismissed. */
-  readonly dead_letter: { readonly tasks: number }
+  readonly dead_letter: { readonly tasks: number; readonly oldest_ms: number | null }
+  readonly queues: { readonly paused: number }
+  readonly schedules: { readonly overdue: number; readonly paused: number; readonly missed_window: number }
+  /** Tasks that somebody let go without what they ask for. */
+  readonly break_glass: { readonly used_window: number }
   /** Sizes of the database file and its write-ahead log; null without files. */
   readonly storage: { readonly file_bytes: number; readonly free_bytes: number; readonly wal_bytes: number } | null
   readonly status: "healthy" | "degraded"
   readonly reasons: ReadonlyArray<string>
   readonly reason_details: ReadonlyArray<ReasonDetail>
+  /** What is worth knowing and does not degrade. */
+  readonly notices: ReadonlyArray<ReasonDetail>
 }
 
 const hourMs = 3_600_000
@@ -47,68 +81,95 @@ export const opsSummary = (hours: number) =>
     const reader = yield* EngineReader
     const instants = yield* Instants
     const nowMs = instants.wallMs()
-    return withReasons(summarise(yield* reader.summary(nowMs - hours * hourMs), hours, nowMs, yield* reader.storage), yield* storageReasons)
+    return withReasons(summarise(yield* reader.summary(nowMs - hours * hourMs, nowMs), hours, nowMs), yield* storageReasons)
   })
 
-/** What the writer of this process says of its storage; nothing in a process that only reads. */
-export const storageReasons = Effect.map(Effect.all([Storage, RunsStorage]), ([{ file, trouble }, runs]) => {
-  const [found, ofRuns] = [trouble(), runs.trouble()]
-  const reason = found === null ? null : troubleReason(file, found)
-  const reasonOfRuns = ofRuns === null ? null : runsReason(runs.dir, ofRuns)
-  // The same trouble of both is told once, by its first word.
-  return [reason, reasonOfRuns?.code === reason?.code ? null : reasonOfRuns].filter((one) => one !== null)
+/** What the writer of this process says of its storage and of the way to the chats, also of trouble that is over since less than a minute; nothing in a process that only reads. */
+export const storageReasons = Effect.gen(function*() {
+  const [store, runs, { wallMs }] = [yield* Storage, yield* RunsStorage, yield* Instants]
+  const nowMs = wallMs()
+  const [found, over] = [store.trouble(), store.over()]
+  const [ofRuns, runsOver] = [runs.trouble(), runs.over()]
+  const chat = yield* ChatTrouble
+  const [ofChat, chatOver] = [chat.trouble(), chat.over()]
+  return inOrder([
+    ...(found === null ? [] : [troubleReason(store.file, found)]),
+    ...(ofRuns === null ? [] : [runsReason(runs.dir, ofRuns)]),
+    ...(ofChat === null ? [] : chatReason(ofChat, nowMs)),
+    ...(chatOver === null ? [] : chatReason(chatOver.trouble, chatOver.endedMs).flatMap((reason) => overReason(reason, chatOver.endedMs, nowMs))),
+    ...(over === null ? [] : overReason(troubleReason(store.file, over.trouble), over.endedMs, nowMs)),
+    ...(runsOver === null ? [] : overReason(runsReason(runs.dir, runsOver.trouble), runsOver.endedMs, nowMs))
+  ])
 })
 
 /** The same with more reasons, each code once. */
 export const withReasons = (summary: OpsSummary, more: ReadonlyArray<ReasonDetail>): OpsSummary => {
-  const details = [...summary.reason_details]
-  for (const reason of more) if (!details.some(({ code }) => code === reason.code)) details.push(reason)
-  return details.length === summary.reason_details.length
-    ? summary
-    : { ...summary, status: "degraded", reasons: details.map(({ code }) => code), reason_details: details }
+  if (more.length === 0) return summary
+  const details = inOrder([...summary.reason_details, ...more])
+  return { ...summary, status: "degraded", reasons: details.map(({ code }) => code), reason_details: details }
 }
 
-export const summarise = (summary: Summary, hours: number, nowMs: number, storage: FileSizes | null = null): OpsSummary => {
-  const { counts, tallies } = summary
-  const stale = summary.epoch === null || summary.epoch.leaseUntilMs <= nowMs ? counts.leased : summary.leasedEarlier
-  const details = [...held(summary.heldSinceMs), ...reasonsFor(stale, counts.running, tallies.conflict, tallies.dispatch_timeouts)]
+const iso = (atMs: number): string => DateTime.formatIso(DateTime.unsafeMake(atMs))
+
+const sizesOf = ({ fileBytes, freeBytes, walBytes }: FileSizes) => ({ file_bytes: fileBytes, free_bytes: freeBytes, wal_bytes: walBytes })
+
+const byReason = (summary: Summary): OpsSummary["tasks"]["blocked_by"] => {
+  if (summary.standing === null) return null
+  const by: Record<BlockedBy, number> = { plan: 0, review: 0, approval: 0, policy: 0, outcome_unknown: 0 }
+  for (const reason of blockedBy) by[reason] = summary.counts[`blocked.${reason}`]
+  return by
+}
+
+export const summarise = (summary: Summary, hours: number, nowMs: number): OpsSummary => {
+  const { counts, standing, tallies } = summary
+  // Whoever set the clock back makes nothing younger than now.
+  const age = (sinceMs: number | null | undefined): number | null => (sinceMs === null || sinceMs === undefined ? null : Math.max(0, nowMs - sinceMs))
+  const dueMs = standing?.dueSinceMs ?? null
+  const { sinceMs: staleSinceMs, stale } = staleOf(summary, nowMs)
+  const details = reasonsOf(summary, nowMs)
   return {
     v: 1,
     window_hours: hours,
-    generated_at: DateTime.formatIso(DateTime.unsafeMake(nowMs)),
+    generated_at: iso(nowMs),
     since_ms: summary.sinceMs,
+    window_truncated_at: standing !== null && standing.madeAtMs > summary.sinceMs ? iso(standing.madeAtMs) : null,
     as_of_seq: summary.asOfSeq,
-    tasks: { blocked: counts.blocked, running: counts.running, queued: counts.queued, failed_window: tallies.failed },
-    leases: { active: counts.leased, stale },
+    tasks: {
+      blocked: counts.blocked,
+      running: counts.running,
+      queued: counts.queued,
+      failed_window: tallies.failed,
+      blocked_by: byReason(summary),
+      blocked_oldest_ms: age(standing?.blockedSinceMs),
+      running_oldest_ms: age(standing?.leasedSinceMs),
+      queued_oldest_ms: dueMs !== null && dueMs <= nowMs ? age(dueMs) : null,
+      failed_newest_ms: age(standing?.lastMs.failed)
+    },
+    leases: { active: counts.leased, stale, stale_oldest_ms: age(staleSinceMs), fenced_window: tallies.fenced, recovered_window: tallies.recovered },
     idempotency: {
       replay_window: tallies.replay,
       conflict_window: tallies.conflict,
+      in_progress_window: tallies.in_progress,
       dispatch_keys_window: tallies.dispatch_keys,
       telegram_keys_window: tallies.telegram_keys
     },
     timeouts: { command_window: tallies.command_timeouts, dispatch_window: tallies.dispatch_timeouts },
-    dead_letter: { tasks: counts.dead },
-    storage: storage === null ? null : { file_bytes: storage.fileBytes, free_bytes: storage.freeBytes, wal_bytes: storage.walBytes },
+    dead_letter: { tasks: counts.dead, oldest_ms: age(standing?.deadSinceMs) },
+    queues: { paused: standing?.queuesPaused ?? 0 },
+    schedules: { overdue: standing?.schedulesOverdue ?? 0, paused: standing?.schedulesPaused ?? 0, missed_window: tallies.schedules_missed },
+    break_glass: { used_window: tallies.break_glass },
+    storage: summary.sizes === null ? null : sizesOf(summary.sizes),
     status: details.length === 0 ? "healthy" : "degraded",
     reasons: details.map(({ code }) => code),
-    reason_details: details
+    reason_details: details,
+    notices: noticesOf(summary, nowMs)
   }
 }
 
-// A restored file does nothing by itself until somebody says so.
-const held = (sinceMs: number | null): ReadonlyArray<ReasonDetail> =>
-  sinceMs === null ? [] : [{ code: "restore_hold", threshold: 0, observed: 1, since: DateTime.formatIso(DateTime.unsafeMake(sinceMs)), next: "opsgate release --reason \"<why>\"" }]
-
-const reasonsFor = (stale: number, running: number, conflicts: number, timeouts: number): ReadonlyArray<ReasonDetail> =>
-  [
-    { code: "stale_leases", observed: stale, next: "opsgate serve" },
-    { code: "running_with_stale_leases", observed: running > 0 ? stale : 0, next: "opsgate task list --state RUNNING" },
-    { code: "idempotency_conflicts", observed: conflicts, next: "opsgate events --type idempotency.conflict" },
-    { code: "dispatch_timeouts", observed: timeouts, next: "opsgate task list --state FAILED" }
-  ].filter(({ observed }) => observed > 0).map((reason) => ({ ...reason, threshold: 0 }))
-
-const reasonText = ({ code, next, observed, since }: ReasonDetail): string =>
-  printable(`${code}: observed ${observed}${since === undefined ? "" : ` since ${since}`}; next: ${next}`)
+const reasonText = ({ code, ended, next, observed, since }: ReasonDetail): string => {
+  const found = ended === undefined ? `observed ${observed}${since === undefined ? "" : ` since ${since}`}` : `over since ${ended}`
+  return printable(`why: ${code}: ${found}; next: ${next}`)
+}
 
 /** The most reasons that are told in words; the JSON has all. */
 const reasonsMax = 4

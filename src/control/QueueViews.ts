@@ -6,6 +6,8 @@ import type { QueueView } from "../engine/Engine.ts"
 export interface LimitsInForce {
   readonly workers: number
   readonly queues: ReadonlyMap<string, QueueLimits>
+  /** The kinds that it declares; null or left out: that is not known without its modules. */
+  readonly kinds?: ReadonlySet<string> | null
 }
 
 /** A row of `queues --json`. `limits` is null where no configuration was asked: a file by itself does not know them. */

@@ -1,13 +1,25 @@
-/** Tasks as people and programs see them. Member names are the public ones; payloads and errors are shown as stored: redacted. */
+/**
+ * Tasks as people and programs see them. Member names are the public ones; payloads, results and errors
+ * are shown redacted: `redactor` has the key of the data folder, if there is one.
+ */
+import { governanceOf } from "./Card.ts"
 import type { Step } from "../domain/Step.ts"
 import { isBlocked, isIn, type Attempt, type Task } from "../domain/Task.ts"
 import { neverMs } from "../domain/Timeout.ts"
 import { shortId } from "../domain/TaskState.ts"
 import { nextFor } from "../domain/Request.ts"
 import type { Json } from "../domain/Canonical.ts"
+import { plainly, type Redactor } from "../domain/Redaction.ts"
+import type { Paths } from "../domain/Sensitive.ts"
+import { secretsOf } from "../domain/TaskSecrets.ts"
 
 /** A row of `task list --json`. */
-export const rowOf = (task: Task) => ({
+export const rowOf = (task: Task, redactor: Redactor = plainly) => rowWith(task, forTask(task, redactor))
+
+/** Also takes out what the payload of the task has that its schema marks. */
+const forTask = (task: Task, redactor: Redactor): Redactor => redactor.knowing(secretsOf(task))
+
+const rowWith = (task: Task, { text }: Redactor) => ({
   id: task.id,
   short: shortId(task.id),
   kind: task.kind,
@@ -16,8 +28,8 @@ export const rowOf = (task: Task) => ({
   tenant: task.tenant,
   queue: task.queue,
   priority: task.priority,
-  concurrency_key: task.concurrencyKey,
-  unique: task.unique,
+  concurrency_key: task.concurrencyKey === null ? null : text(task.concurrencyKey),
+  unique: task.unique === null ? null : { ...task.unique, key: text(task.unique.key) },
   available_at: task.state === "QUEUED" && task.availableAtMs < neverMs ? task.availableAtMs : null,
   state: task.state,
   blocked: isBlocked(task),
@@ -28,13 +40,19 @@ export const rowOf = (task: Task) => ({
   generation: task.generation,
   lease: task.lease,
   intent_generation: task.intents[0]?.generation ?? null,
-  failure: task.failure,
+  failure: task.failure === null ? null : { ...task.failure, error: text(task.failure.error) },
   created_at: task.createdAtMs,
   updated_at: task.updatedAtMs
 })
 
+/** The rows of `task steps --json`. */
+export const stepsOf = (task: Task | undefined, steps: ReadonlyArray<Step>, redactor: Redactor = plainly) => {
+  const known = task === undefined ? redactor : forTask(task, redactor)
+  return steps.map((step) => stepOf(step, known))
+}
+
 /** A row of `task steps --json`. */
-export const stepOf = (step: Step) => ({
+export const stepOf = (step: Step, redactor: Redactor = plainly) => ({
   number: step.number,
   name: step.name,
   sort: step.sort,
@@ -44,9 +62,9 @@ export const stepOf = (step: Step) => ({
   generation: step.generation,
   scope: step.scope,
   dispatch_key: step.dispatchKey,
-  result: step.result === null ? null : parsed(step.result),
+  result: shown(step.result, redactor, step.sensitive),
   code: step.code,
-  error: step.error,
+  error: step.error === null ? null : redactor.text(step.error),
   wake_at: step.wakeAtMs,
   child: step.child,
   copied_from: step.copiedFrom,
@@ -80,33 +98,38 @@ export interface Around {
 const relativeOf = ({ id, kind, state }: Task, step: number | null) => ({ task: id, short: shortId(id), kind, state, step })
 
 /** `task show --json`. */
-export const detailOf = (task: Task, { attempts, children, forks, steps }: Around) => ({
-  ...rowOf(task),
+export const detailOf = (task: Task, around: Around, redactor: Redactor = plainly) => detailWith(task, around, forTask(task, redactor))
+
+const detailWith = (task: Task, { attempts, children, forks, steps }: Around, redactor: Redactor) => ({
+  ...rowWith(task, redactor),
   requester: task.requester,
+  authors: task.authors,
+  /** What people have to do and have done; null for a task that needs none. */
+  governance: governanceOf(task, redactor),
   trace: task.trace,
   kind_version: task.kindVersion,
-  payload: parsed(task.payload),
+  payload: shown(task.payload, redactor, task.sensitive?.payload),
   payload_sha256: task.payloadSha256,
   dispatch_key: task.dispatchKey,
   effects: task.intents,
   unknown: task.unknown,
-  cancel: task.cancel,
-  result: task.result === null ? null : parsed(task.result),
+  cancel: task.cancel === null ? null : { ...task.cancel, reason: redactor.text(task.cancel.reason) },
+  result: shown(task.result, redactor, task.sensitive?.result),
   /** Since when payload, results and errors are not there any more. */
   pruned_at: task.prunedAtMs,
-  dismissed: task.dismissed === null ? null : { actor: task.dismissed.actor, reason: task.dismissed.reason, at: task.dismissed.atMs },
+  dismissed: task.dismissed === null ? null : { actor: task.dismissed.actor, reason: redactor.text(task.dismissed.reason), at: task.dismissed.atMs },
   parent: task.parent,
   forked_from: task.forkedFrom,
   children: children.map((child) => relativeOf(child, child.parent?.step ?? null)),
   forks: forks.map((fork) => relativeOf(fork, fork.forkedFrom?.step ?? null)),
   waits: waitsOf(task, steps),
-  signals: task.signals.map(({ actor, atMs, name, payload }) => ({ name, payload: parsed(payload), actor, at: atMs })),
-  steps: steps.map(stepOf),
+  signals: task.signals.map(({ actor, atMs, name, payload }) => ({ name, payload: shown(payload, redactor), actor, at: atMs })),
+  steps: steps.map((step) => stepOf(step, redactor)),
   attempts: attempts.map(({ code, endedAtMs, error, generation, number, startedAtMs }) => ({
     number,
     generation,
     code,
-    error,
+    error: redactor.text(error),
     started_at: startedAtMs,
     ended_at: endedAtMs
   })),
@@ -114,6 +137,11 @@ export const detailOf = (task: Task, { attempts, children, forks, steps }: Aroun
 })
 
 const parsed = (text: string): Json => JSON.parse(text)
+
+const shown = (text: string | null, { json }: Redactor, sensitive: Paths = []): Json => (text === null ? null : json(parsed(text), sensitive))
+
+/** The payload of a task as it is stored. To look at it is a sensitive read. */
+export const rawPayloadOf = ({ payload }: Task): Json => parsed(payload)
 
 export type Row = ReturnType<typeof rowOf>
 export type StepRow = ReturnType<typeof stepOf>

@@ -4,6 +4,7 @@
  * process dies. People approve one by one: there is no bulk approval.
  */
 import { Either } from "effect"
+import { isBlank } from "./AskLimits.ts"
 import {
   type Bulk,
   type BulkAnswer,
@@ -21,6 +22,7 @@ import {
 import type { Command } from "./Command.ts"
 import { about, type Answer, byCommand, type Decision, granted, refuseCommand } from "./Decision.ts"
 import { resume } from "./Dispatch.ts"
+import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
 import { cancel, recover } from "./Recovery.ts"
 import { BulkNotFound, NothingMatched, ReasonMissing, type Refusal, TooManyMatched } from "./Refusal.ts"
@@ -38,7 +40,7 @@ const aboutBulk = (bulk: Bulk, type: "bulk.requested" | "bulk.ended", actor: str
 export const requestBulk = (command: Command<BulkAskTo<"bulk">>, matching: Matching, ids: ReadonlyArray<TaskId>, id: string, now: Now): Decision<BulkAnswer> => {
   const { actor, ask, channel, trace } = command
   const reason = ask.reason ?? ""
-  if (reason.trim() === "") return refuseCommand(command, null, new ReasonMissing({ op: `bulk ${ask.verb}` }))
+  if (isBlank(reason)) return refuseCommand(command, null, new ReasonMissing({ op: `bulk ${ask.verb}` }))
   if (ids.length === 0) return refuseCommand(command, null, new NothingMatched({ verb: ask.verb }))
   if (ids.length > bulkMax) return refuseCommand(command, null, new TooManyMatched({ max: bulkMax }))
   const bulk: Bulk = {
@@ -85,7 +87,7 @@ export const bulkAfterLostPart = (found: FoundBulk | undefined, code: LostReason
 
 /** Stops a bulk command: what is done stays done, what waits is left alone. One that is over already is answered as it is. */
 export const stopBulk = (found: FoundBulk | undefined, command: Command<BulkAskTo<"bulk.stop">>, now: Now): Decision<BulkAnswer> => {
-  if ((command.ask.reason ?? "").trim() === "") return refuseCommand(command, null, new ReasonMissing({ op: "bulk stop" }))
+  if (isBlank(command.ask.reason)) return refuseCommand(command, null, new ReasonMissing({ op: "bulk stop" }))
   if (found?.counts === undefined) return refuseCommand(command, null, new BulkNotFound({ bulk: command.ask.bulk }))
   const { bulk, counts } = found
   if (bulk.state !== "running") {
@@ -100,21 +102,22 @@ export const stopBulk = (found: FoundBulk | undefined, command: Command<BulkAskT
 /** What the rule of an item is given beside its task. */
 export interface KnownOfTask {
   /** The kind as it is declared now. */
-  readonly version: string | undefined
+  readonly kind: Kind | undefined
   /** The task that has the unique key which a recovery would take back. */
   readonly holder: Task | undefined
 }
 
-const byVerb = (bulk: Bulk, task: Task, { holder, version }: KnownOfTask, now: Now): Decision<Answer> => {
+const byVerb = (bulk: Bulk, task: Task, { holder, kind }: KnownOfTask, now: Now): Decision<Answer> => {
   const { actor, channel, id, reason, trace, verb } = bulk
-  const as = <O extends BulkVerb>(op: O) => ({ ask: { op, task: task.id, reason }, actor, channel, key: null, trace, bulk: id })
+  // Whether its actor may do so was asked when it was stored.
+  const as = <O extends BulkVerb>(op: O) => ({ ask: { op, task: task.id, reason }, actor, roles: [], channel, key: null, trace, bulk: id })
   switch (verb) {
     case "cancel":
       return cancel(task, as("cancel"), now)
     case "resume":
-      return resume(task, as("resume"), version, now)
+      return resume(task, as("resume"), kind, now)
     case "recover":
-      return recover(task, as("recover"), version, now, holder)
+      return recover(task, as("recover"), kind, now, holder)
     case "reject":
       return reject(task, as("reject"), now)
   }
@@ -129,7 +132,7 @@ export const giveUpItem = (found: FoundBulk | undefined, refusal: Refusal, now: 
   const { bulk, item } = waiting(found) ?? {}
   if (bulk === undefined || item === undefined) return granted(null, {})
   const { actor, channel, id, reason, trace, verb } = bulk
-  const decision = refuseCommand({ ask: { op: verb, reason }, actor, channel, key: null, trace, bulk: id }, null, refusal)
+  const decision = refuseCommand({ ask: { op: verb, reason }, actor, roles: [], channel, key: null, trace, bulk: id }, null, refusal)
   return {
     ...decision,
     answer: Either.right("refused"),

@@ -4,6 +4,7 @@
  */
 import { Either } from "effect"
 import { canonical, type Json, sha256 } from "./Canonical.ts"
+import { withoutSecretsOf } from "./TaskSecrets.ts"
 import { about, type Decision, entered, granted } from "./Decision.ts"
 import { atBoundary, type Begun, fenced, opened, requeued, rested, unanswered } from "./Execution.ts"
 import type { Kind } from "./Kind.ts"
@@ -31,10 +32,11 @@ export const endStep = (
   task: Task,
   held: Held,
   step: Pick<Step, "number" | "name">,
-  end: StepEnd,
+  reported: StepEnd,
   now: Now,
   more: ReadonlyArray<StepChange> = []
 ): Decision<null> => {
+  const end = reported._tag === "Failed" && task.sensitive !== undefined ? { ...reported, error: withoutSecretsOf(task, reported.error) } : reported
   if (!isIn(task, "RUNNING") || !isHeldBy(task, held)) return fenced(task, held, "checkpoint")
   const intents = task.intents.filter((intent) => intent.step !== step.number)
   // A run that gets on does not lose its worker by its own doing.
@@ -142,7 +144,7 @@ export const takeChild = (task: Task, held: Held, draft: StepDraft, child: Task 
   const end: StepEnd = child.state === "SUCCEEDED"
     ? { _tag: "Succeeded", result: child.result === null ? null : JSON.parse(child.result) }
     : { _tag: "Failed", code: `child_${child.state.toLowerCase()}`, error: `${child.kind} ${child.id} ended ${child.state}${child.failure === null ? "" : `: ${child.failure.error}`}` }
-  return endedWait(task, draft, end, more, now)
+  return endedWait(task, child.sensitive === undefined ? draft : { ...draft, sensitive: child.sensitive.result }, end, more, now)
 }
 
 const nothingYet = (task: Task, more: ReadonlyArray<StepChange>): Decision<Waited> =>
@@ -173,6 +175,7 @@ export const spawn = (
   const requested = newTask({
     ...wanted,
     requester: task.requester,
+    authors: task.authors,
     key: null,
     trace: task.trace,
     parent: { task: task.id, step: draft.number },
@@ -203,5 +206,5 @@ export const wakingParent = <A>(decision: Decision<A>, parent: Task | undefined,
 /** What a run says of how far it is. The latest word is kept in the log only. */
 export const progress = (task: Task, held: Held, words: { readonly percent: number | null; readonly note: string }): Decision<null> =>
   isIn(task, "RUNNING") && isHeldBy(task, held)
-    ? granted(null, { events: [about(task, "run.progress", actor, { attempt: task.attempt, generation: held.generation, ...words })] })
+    ? granted(null, { events: [about(task, "run.progress", actor, { attempt: task.attempt, generation: held.generation, ...words, note: withoutSecretsOf(task, words.note) })] })
     : fenced(task, held, "progress")

@@ -282,3 +282,29 @@ export const nextClaimMs = (policy: ClaimPolicy, book: Book, clocks: Iterable<La
   }
   return next === Infinity ? null : next
 }
+
+/** What keeps a queued task that is due from being claimed, each for itself. */
+export type Obstacle =
+  | { readonly _tag: "Kind" }
+  /** Null: the configuration pauses it, and nobody has said anything else. */
+  | { readonly _tag: "Paused"; readonly state: QueueState | null }
+  | { readonly _tag: "Concurrency"; readonly running: number; readonly max: number }
+  | { readonly _tag: "Rate"; readonly rate: Rate; readonly freeAtMs: number }
+  | { readonly _tag: "Key"; readonly key: string; readonly max: number }
+  | { readonly _tag: "Heavy"; readonly running: number; readonly max: number }
+
+/** What stands between a due task of this lane and its claim, by the rules of a session; none: it is a matter of turns. */
+export const obstaclesOf = (policy: ClaimPolicy, book: Book, { class: taskClass, kind, queue }: Pick<Lane, "class" | "kind" | "queue">, key: string | null, nowMs: number): ReadonlyArray<Obstacle> => {
+  const member = new Member<never>(queue, policy, book, nowMs)
+  const { limits: { concurrency, perKey, rate }, running } = member
+  const heavyMax = policy.heavyMax ?? Infinity
+  const freeMs = rate === null ? -Infinity : freeAtMs(rate, member.starts)
+  const found: Array<Obstacle> = []
+  if (policy.kinds?.has(kind) === false) found.push({ _tag: "Kind" })
+  if (isPaused(policy, book, queue)) found.push({ _tag: "Paused", state: book.state(queue) ?? null })
+  if (concurrency !== null && running >= concurrency) found.push({ _tag: "Concurrency", running, max: concurrency })
+  if (rate !== null && freeMs > nowMs) found.push({ _tag: "Rate", rate, freeAtMs: freeMs })
+  if (key !== null && member.isFull(key)) found.push({ _tag: "Key", key, max: perKey })
+  if (taskClass === "heavy" && book.runningHeavy() >= heavyMax) found.push({ _tag: "Heavy", running: book.runningHeavy(), max: heavyMax })
+  return found
+}

@@ -4,7 +4,8 @@
  */
 import { Either, Schema } from "effect"
 import type { BulkChange } from "./Bulk.ts"
-import { type AnyAsk, type Command, commandFacts } from "./Command.ts"
+import type { DeadUpdate } from "./Chat.ts"
+import { type AnyAsk, type Command, commandFacts, namedBy } from "./Command.ts"
 import { Hold } from "./Hold.ts"
 import type { Message } from "./Message.ts"
 import { Refusal } from "./Refusal.ts"
@@ -19,6 +20,7 @@ import type { Trigger } from "./Transition.ts"
 
 /** An answer that is given again under the same key. */
 export interface StoredAnswer {
+  /** With its owner, see `ownedKey` in `Idempotency.ts`. */
   readonly key: string
   readonly op: string
   readonly fingerprint: string
@@ -41,6 +43,8 @@ export interface Decision<A> {
   readonly remember: StoredAnswer | null
   /** The restore of the file: a new one, or its release. */
   readonly restored: Restored | null
+  /** Updates of chats that are worked off once more. */
+  readonly replays?: ReadonlyArray<DeadUpdate>
 }
 
 /** The answer to a command about one task. */
@@ -52,7 +56,9 @@ export const Answer = Schema.Struct({
   /** Whether this very command moved the task; false for a repeat that found the work done. */
   moved: Schema.Boolean,
   /** Set when a submit answers a task that was there already, under its unique or debounce key. */
-  existing: Schema.optionalWith(Schema.Literal(true), { exact: true })
+  existing: Schema.optionalWith(Schema.Literal(true), { exact: true }),
+  /** Set when it was one's own work that one said yes to, as the policy of a sole operator allows. */
+  self: Schema.optionalWith(Schema.Literal(true), { exact: true })
 })
 export type Answer = typeof Answer.Type
 
@@ -78,7 +84,7 @@ type Stored = Partial<Omit<Decision<never>, "answer">>
 
 const none: ReadonlyArray<never> = []
 
-const decision = <A>(answer: Either.Either<A, Refusal>, { attempts, bulks, events, messages, queues, remember, restored, schedules, steps, tasks }: Stored): Decision<A> => ({
+const decision = <A>(answer: Either.Either<A, Refusal>, { attempts, bulks, events, messages, queues, remember, replays, restored, schedules, steps, tasks }: Stored): Decision<A> => ({
   answer,
   tasks: tasks ?? none,
   steps: steps ?? none,
@@ -89,7 +95,8 @@ const decision = <A>(answer: Either.Either<A, Refusal>, { attempts, bulks, event
   bulks: bulks ?? none,
   schedules: schedules ?? none,
   remember: remember ?? null,
-  restored: restored ?? null
+  restored: restored ?? null,
+  ...(replays === undefined ? {} : { replays })
 })
 
 export const granted = <A>(answer: A, stored: Stored): Decision<A> => decision(Either.right(answer), stored)
@@ -123,6 +130,12 @@ export const byCommand = (event: EventDraft, command: Command<AnyAsk>): EventDra
 
 const encodeRefusal = Schema.encodeSync(Refusal)
 
+/** Denies a command to whoever may not ask for it. */
+export const denyCommand = (command: Command<AnyAsk>, task: Task | null, refusal: Refusal): Decision<never> => {
+  const { answer, events } = refuseCommand(command, task, refusal)
+  return { ...refused(refusal, { events: events.map((event) => ({ ...event, type: "command.denied" })) }), answer }
+}
+
 /** Refuses a command, on the record. `task` is null when there is none to speak of. */
 export const refuseCommand = (command: Command<AnyAsk>, task: Task | null, refusal: Refusal): Decision<never> =>
   refused(refusal, {
@@ -131,6 +144,6 @@ export const refuseCommand = (command: Command<AnyAsk>, task: Task | null, refus
       task: task?.id ?? null,
       trace: task?.trace ?? command.trace,
       actor: command.actor,
-      payload: { refusal: encodeRefusal(refusal), state: task?.state ?? null, command: commandFacts(command) }
+      payload: { ...(task === null ? namedBy(command.ask) : {}), refusal: encodeRefusal(refusal), state: task?.state ?? null, command: commandFacts(command) }
     }]
   })

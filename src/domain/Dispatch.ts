@@ -1,11 +1,14 @@
 /** From APPROVED to the queue, from the queue to a worker, and back unused. */
 import type { AskTo, Command } from "./Command.ts"
-import { type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
+import { about, type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
 import { fenced, requeued } from "./Execution.ts"
+import { askedAnew, openHolds } from "./Governance.ts"
+import type { Kind } from "./Kind.ts"
 import { type Held, isHeldBy } from "./Lease.ts"
 import type { Now } from "./Now.ts"
+import { atRest } from "./Ruling.ts"
 import { ApprovalVoid, HoldsOpen, OutcomeUnknown, TransitionRefused } from "./Refusal.ts"
-import { accept, enqueued, nextFor } from "./Request.ts"
+import { accept, approvalNeeded, asked, enqueued, governedAnew, isStale, isVoid, lapseOf, nextFor, passThrough, refusedAsLapsed, reheld } from "./Request.ts"
 import { isHeld as isStoreHeld, nextGeneration } from "./Restored.ts"
 import { isIn, type Task, type TaskIn } from "./Task.ts"
 import { move } from "./Transition.ts"
@@ -14,16 +17,18 @@ export const runtimeActor = "system:runtime"
 
 /**
  * Dispatches a task whose holds are all released. A repeat finds it queued or running, answers the same dispatch
- * and starts nothing. `version` is the kind as it is declared now, undefined when it is declared no more.
+ * and starts nothing. `kind` is its kind as it is declared now, undefined when it is declared no more.
  */
-export const resume = (task: Task, command: Command<AskTo<"resume">>, version: string | undefined, now: Now): Decision<Answer> => {
+export const resume = (task: Task, command: Command<AskTo<"resume">>, kind: Kind | undefined, now: Now): Decision<Answer> => {
   if (task.unknown !== null) return refuseCommand(command, task, new OutcomeUnknown({ task: task.id }))
   if (isIn(task, "QUEUED", "RUNNING")) return accept(task, command)
-  if (isIn(task, "REQUESTED") && task.holds.length > 0) return refuseCommand(command, task, new HoldsOpen({ task: task.id, holds: task.holds }))
+  if (isIn(task, "REQUESTED")) return resumeRequested(task, command, kind, now)
   if (!isIn(task, "APPROVED")) return refuseCommand(command, task, new TransitionRefused({ task: task.id, state: task.state, wanted: "resume", next: nextFor(task) }))
-  if (version !== task.kindVersion) {
+  const lapse = lapseOf(task, now)
+  if (lapse !== null) return refusedAsLapsed(task, command, lapse, now)
+  if (isVoid(task, kind, now)) {
     const { answer, events } = refuseCommand(command, task, new ApprovalVoid({ task: task.id, kind: task.kind }))
-    const voided = asksAnew(task, version, now)
+    const voided = asksAnew(task, kind, now)
     return { ...voided, answer, events: [...events, ...voided.events] }
   }
   const queued = enqueued(task, now)
@@ -33,20 +38,36 @@ export const resume = (task: Task, command: Command<AskTo<"resume">>, version: s
   })
 }
 
-// What was approved is not what would run: the task takes the kind's new version and its holds open again.
-const asksAnew = (task: TaskIn<"APPROVED" | "QUEUED">, version: string | undefined, now: Now): Decision<null> => {
+// Nobody is asked any more where the policy has changed since; otherwise it waits on.
+const resumeRequested = (task: TaskIn<"REQUESTED">, command: Command<AskTo<"resume">>, kind: Kind | undefined, now: Now): Decision<Answer> => {
+  const lapse = lapseOf(task, now)
+  if (lapse !== null) return refusedAsLapsed(task, command, lapse, now)
+  const { events, task: after } = isStale(task, kind) || (!task.held && isVoid(task, kind, now)) ? reheld(task, kind, now) : { task, events: [] }
+  if (after.holds.length > 0) {
+    const { answer, events: refusals } = refuseCommand(command, task, new HoldsOpen({ task: task.id, holds: after.holds }))
+    return { ...granted(null, { tasks: after === task ? [] : [after], events: [...refusals, ...events] }), answer }
+  }
+  const through = passThrough(after, now)
+  return granted(answerFor(through.task, true), { tasks: [through.task], events: [byCommand(about(after, "command.accepted", command.actor, { state: after.state }), command), ...events, ...through.events] })
+}
+
+// What was approved is not what would run: the task takes the version of the kind and of the policy as they are, and people are asked again.
+const asksAnew = (task: TaskIn<"APPROVED" | "QUEUED">, kind: Kind | undefined, now: Now): Decision<null> => {
+  const governance = governedAnew(task, kind, now, task.held) ?? askedAnew(task.governance, task.limits, now.wallMs)
+  const versioned = { ...task, kindVersion: kind?.version ?? task.kindVersion }
   const requested: Task = {
-    ...move(task, "REQUESTED", "void"),
-    kindVersion: version ?? task.kindVersion,
-    holds: ["approval"],
+    ...move(versioned, "REQUESTED", "void"),
+    governance,
+    holds: openHolds(versioned, governance),
     held: true,
     // What it is in the middle of has to be asked about first: time does not end it.
-    expiresAtMs: task.intents.length > 0 ? null : now.wallMs + task.limits.approvalTtlMs,
+    expiresAtMs: task.intents.length > 0 ? null : now.wallMs + governance.ttlMs,
     updatedAtMs: now.wallMs
   }
   return granted(null, {
     tasks: [requested],
-    events: [entered(requested, task.state, "void", runtimeActor, { holds: requested.holds, kind_version: requested.kindVersion })]
+    events: [entered(requested, task.state, "void", runtimeActor, { holds: requested.holds, kind_version: requested.kindVersion, ...asked(governance) })],
+    messages: [approvalNeeded(requested)]
   })
 }
 
@@ -59,10 +80,11 @@ export interface Claimed {
  * Leases a queued task that is due: attempt + 1, generation + 1. Answers null when there is nothing to run after all: the
  * approval became void, or the task has expired.
  */
-export const claim = (task: Task, worker: string, version: string | undefined, now: Now): Decision<Claimed | null> => {
+export const claim = (task: Task, worker: string, kind: Kind | undefined, now: Now): Decision<Claimed | null> => {
   if (!isIn(task, "QUEUED") || task.availableAtMs > now.wallMs || now.monoMs >= now.leaseUntilMonoMs || isStoreHeld(now.restored)) return granted(null, {})
   // A run that was asked to end starts nothing new: it only undoes what was done under the approval.
-  if (task.held && version !== task.kindVersion && task.cancel === null) return asksAnew(task, version, now)
+  if (task.cancel === null && isVoid(task, kind, now)) return asksAnew(task, kind, now)
+  if (task.cancel === null && kind !== undefined && atRest(kind) !== null) return granted(null, {})
   const running = move(task, "RUNNING", "claim", {
     attempt: task.attempt + 1,
     budget: task.budget - 1,

@@ -6,12 +6,14 @@ import { Either } from "effect"
 import { canonical, type Json } from "./Canonical.ts"
 import { about, type Decision, entered, granted, refused } from "./Decision.ts"
 import { type Held, isHeldBy, isInForce } from "./Lease.ts"
+import { matrix } from "./Matrix.ts"
 import type { Message } from "./Message.ts"
 import type { Now } from "./Now.ts"
 import { LeaseInForce, LeaseLost } from "./Refusal.ts"
 import { delayAfterMs } from "./RetryPolicy.ts"
 import { highestNumber, type Step, type StepChange, type StepDraft } from "./Step.ts"
 import { type Attempt, compensatedCode, isIn, type Task, type TaskIn } from "./Task.ts"
+import { loggedResult, withoutSecretsOf } from "./TaskSecrets.ts"
 import { type TaskState } from "./TaskState.ts"
 import { isPastClose, queueDeadlineMs, timeoutCode } from "./Timeout.ts"
 import { move } from "./Transition.ts"
@@ -19,7 +21,7 @@ import { move } from "./Transition.ts"
 const actor = "system:runtime"
 
 /** The most runs a task may lose with their worker: a task that kills its server ends here. */
-export const lossesMax = 10
+export const lossesMax = matrix.prepare.retry.attemptsMax
 /** From so many on a task may be what ends its server: it runs while no other such task does. */
 const suspectFrom = 2
 export const isSuspect = ({ losses }: Pick<Task, "losses">): boolean => losses >= suspectFrom
@@ -138,6 +140,7 @@ export const opened = (task: Task, draft: StepDraft, now: Now): Step => ({
   wakeAtMs: null,
   child: null,
   copiedFrom: null,
+  ...(draft.sensitive === undefined ? {} : { sensitive: draft.sensitive }),
   startedAtMs: now.wallMs,
   endedAtMs: null
 })
@@ -163,12 +166,13 @@ export const settle = (task: Task, held: Held, outcome: Outcome, now: Now, chanc
 }
 
 // Precedence: an unknown outcome, then a success, then a pending cancel, then the close deadline, then a retry.
-const ended = (task: TaskIn<"RUNNING">, generation: number, outcome: Outcome, now: Now, chance: number): Decision<Task> => {
+const ended = (task: TaskIn<"RUNNING">, generation: number, reported: Outcome, now: Now, chance: number): Decision<Task> => {
+  const outcome = "error" in reported && task.sensitive !== undefined ? { ...reported, error: withoutSecretsOf(task, reported.error) } : reported
   if (outcome._tag === "Unknown") return unknown(task, generation, outcome, now)
   if (outcome._tag === "Succeeded") {
     const result = canonical(outcome.result)
     const succeeded = move(task, "SUCCEEDED", "settle", { ...unheld(now), result, cancel: null })
-    const event = entered(succeeded, "RUNNING", "settle", actor, { attempt: task.attempt, generation, result: outcome.result })
+    const event = entered(succeeded, "RUNNING", "settle", actor, { attempt: task.attempt, generation, result: loggedResult(task, outcome.result, result) })
     return granted(succeeded, { tasks: [succeeded], steps: endsOf(task, "succeeded", { result }, now), events: [event], messages: [endedMessage(succeeded)] })
   }
   if (outcome._tag === "Stopped") {
@@ -248,7 +252,7 @@ const adopted = (task: TaskIn<"RUNNING">, worker: string, now: Now): Decision<Re
 }
 
 /** Pauses after losses, with full jitter, so that nothing is tried in a tight loop, and what was lost together is not claimed together. */
-const lossPause = { attemptsMax: lossesMax, baseMs: 100, capMs: 60_000 }
+const lossPause = matrix.prepare.retry
 
 const stopsNow = (task: Task): boolean => task.cancel !== null && !task.cancel.compensate && !task.intents.some(({ answers }) => answers)
 

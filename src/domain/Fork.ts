@@ -8,7 +8,8 @@ import { undoScope } from "./Execution.ts"
 import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
 import { placedBy } from "./Placement.ts"
-import { ForkRefused, KindGone, TaskPruned } from "./Refusal.ts"
+import { rulingOn } from "./Ruling.ts"
+import { ForkRefused, KindGone, PolicyDenied, TaskPruned } from "./Refusal.ts"
 import { approvalNeeded, arrived, newTask, passThrough } from "./Request.ts"
 import { type Step, stepKey } from "./Step.ts"
 import type { Task, TaskId } from "./Task.ts"
@@ -36,11 +37,14 @@ export const fork = (
   const open = reused.find(({ state }) => state !== "succeeded" && state !== "failed")
   if (open !== undefined) return refuse("not_ended", open.number)
 
+  const { denied } = rulingOn(kind, command.ask.payload ?? JSON.parse(task.payload))
+  if (denied !== null) return refuseCommand(command, task, new PolicyDenied({ kind: kind.name, ...denied }))
   const requested = newTask({
     id,
     kind,
     payload: command.ask.payload ?? JSON.parse(task.payload),
     requester: command.actor,
+    authors: [task.requester, ...task.authors],
     key: command.key,
     trace: command.trace,
     parent: null,

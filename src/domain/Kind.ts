@@ -2,7 +2,9 @@
 import { Schema } from "effect"
 import { canonical, type Json, sha256 } from "./Canonical.ts"
 import { EffectClass } from "./EffectClass.ts"
+import type { SensitivePaths } from "./Sensitive.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
+import type { Policy } from "./Policy.ts"
 import { TaskClass } from "./Task.ts"
 import type { Limits } from "./Timeout.ts"
 
@@ -14,6 +16,8 @@ export interface Kind {
   readonly risk: string
   readonly effect: EffectClass
   readonly needsApproval: boolean
+  /** Whether its own definition asks for approval, and not only its class. */
+  readonly asksForApproval?: boolean
   /** Whether the requester may approve his own task; it is recorded as self-approval. */
   readonly selfApproval: boolean
   readonly limits: Limits
@@ -22,6 +26,12 @@ export interface Kind {
   readonly queue?: string
   readonly priority?: number
   readonly concurrencyKey?: string
+  /** What its schemas mark as sensitive; absent when that is nothing. */
+  readonly sensitive?: SensitivePaths
+  /** Fixed words of its definition that a policy looks at beside the payload: a command line. */
+  readonly words?: string
+  /** The policy under which it is declared. Default: `policyByDefault`. */
+  readonly policy?: Policy
 }
 
 /** Heavy work is dangerous unless its kind says otherwise. */

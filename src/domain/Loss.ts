@@ -6,7 +6,9 @@
  */
 import { type Decision, entered, granted } from "./Decision.ts"
 import { opened, requeued, rested, unknown } from "./Execution.ts"
+import { askedAnew, openHolds } from "./Governance.ts"
 import type { Now } from "./Now.ts"
+import { asked } from "./Request.ts"
 import { isIn, type Task, type TaskIn } from "./Task.ts"
 import type { EventDraft, EventType } from "./TaskEvent.ts"
 import { move } from "./Transition.ts"
@@ -62,16 +64,18 @@ const lostCommand = (task: Task) => ({
 
 // Whatever was approved may have been done. Whoever approves it now says that it has not, or may be done once more.
 const heldAnew = (task: TaskIn<"QUEUED" | "APPROVED">, before: ReadonlyArray<EventDraft>, now: Now): Decision<Parked> => {
+  const governance = askedAnew(task.governance, task.limits, now.wallMs)
   const asking: Task = {
     ...move(task, "REQUESTED", "void"),
-    holds: ["approval"],
+    governance,
+    holds: openHolds(task, governance),
     held: true,
-    expiresAtMs: task.intents.length > 0 ? null : now.wallMs + task.limits.approvalTtlMs,
+    expiresAtMs: task.intents.length > 0 ? null : now.wallMs + governance.ttlMs,
     updatedAtMs: now.wallMs
   }
   return granted("held", {
     tasks: [asking],
-    events: [...before, entered(asking, task.state, "void", actor, { holds: asking.holds, kind_version: asking.kindVersion, code: lossCode })],
+    events: [...before, entered(asking, task.state, "void", actor, { holds: asking.holds, kind_version: asking.kindVersion, ...asked(governance), code: lossCode })],
     messages: [{ topic: "approval_needed", task: task.id, text: `${task.kind} may have run in the part of the log that was lost; look, then approve or cancel it` }]
   })
 }

@@ -3,12 +3,14 @@ import { canonical } from "./Canonical.ts"
 import type { AskTo, Command } from "./Command.ts"
 import { about, type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
 import { deadNotice, leftToUndo, requeued, rested, unanswered } from "./Execution.ts"
+import { openHolds } from "./Governance.ts"
+import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
 import { heldName } from "./Placement.ts"
 import { StepNotRecorded, TaskPruned, TransitionRefused, UniqueTaken } from "./Refusal.ts"
 import { restoredCode } from "./Restored.ts"
 import type { StepChange } from "./Step.ts"
-import { accept, nextFor, passThrough } from "./Request.ts"
+import { accept, approvalNeeded, asked, governedAnew, isVoid, lapseOf, nextFor, passThrough } from "./Request.ts"
 import { compensatedCode, isIn, type Task, type TaskIn } from "./Task.ts"
 import { queueDeadlineMs } from "./Timeout.ts"
 import { move } from "./Transition.ts"
@@ -80,7 +82,7 @@ const askToEnd = (
  * otherwise to REQUESTED, where it asks anew. A task that succeeded is never run again in place, nor one whose steps were undone.
  * One that failed before all that was to be undone was undone goes on with that.
  */
-export const recover = (task: Task, command: Command<AskTo<"recover">>, version: string | undefined, now: Now, holder?: Task): Decision<Answer> => {
+export const recover = (task: Task, command: Command<AskTo<"recover">>, kind: Kind | undefined, now: Now, holder?: Task): Decision<Answer> => {
   // It would get back its unique key, which is somebody else's by now.
   if (holder !== undefined && holder.id !== task.id && heldName({ ...task, state: "QUEUED" }) !== null) {
     return refuseCommand(command, task, new UniqueTaken({ task: task.id, key: task.unique?.key ?? "", holder: holder.id }))
@@ -88,7 +90,7 @@ export const recover = (task: Task, command: Command<AskTo<"recover">>, version:
   if (!isIn(task, "CANCELED", "FAILED", "EXPIRED") || task.failure?.code === compensatedCode) return refuse(task, command)
   if (task.prunedAtMs !== null) return refuseCommand(command, task, new TaskPruned({ task: task.id }))
   const fresh = { ...task, dismissed: null, budget: task.retry.attemptsMax, losses: 0, failure: null, cancel: leftToUndo(task), updatedAtMs: now.wallMs }
-  if (isIn(fresh, "CANCELED", "FAILED") && isStillApproved(fresh, version, now)) {
+  if (isIn(fresh, "CANCELED", "FAILED") && isStillApproved(fresh, kind, now)) {
     const queued: Task = {
       ...move(fresh, "QUEUED", "recover"),
       availableAtMs: now.wallMs,
@@ -101,24 +103,26 @@ export const recover = (task: Task, command: Command<AskTo<"recover">>, version:
       events: [byCommand(entered(queued, task.state, "recover", command.actor, facts), command)]
     })
   }
+  const governance = governedAnew(task, kind, now, task.held)
+  const versioned = { ...fresh, kindVersion: kind?.version ?? task.kindVersion }
   const asking: TaskIn<"REQUESTED"> = {
-    ...move(fresh, "REQUESTED", "recover"),
-    kindVersion: version ?? task.kindVersion,
-    holds: task.held ? ["approval"] : [],
-    expiresAtMs: task.held ? now.wallMs + task.limits.approvalTtlMs : null,
+    ...move(versioned, "REQUESTED", "recover"),
+    governance,
+    held: governance !== null,
+    holds: governance === null ? [] : openHolds(versioned, governance),
+    expiresAtMs: governance === null ? null : now.wallMs + governance.ttlMs,
     availableAtMs: now.wallMs,
     queuedAtMs: null
   }
-  const event = byCommand(entered(asking, task.state, "recover", command.actor, { holds: asking.holds }), command)
-  if (task.held) return granted(answerFor(asking, true), { tasks: [asking], events: [event] })
+  const event = byCommand(entered(asking, task.state, "recover", command.actor, { holds: asking.holds, kind_version: asking.kindVersion, ...(governance === null ? {} : asked(governance)) }), command)
+  if (asking.held) return granted(answerFor(asking, true), { tasks: [asking], events: [event], messages: [approvalNeeded(asking)] })
   const through = passThrough(asking, now)
   return granted(answerFor(through.task, true), { tasks: [through.task], events: [event, ...through.events] })
 }
 
-// A task that never needed people needs none now. An approval is good for its time to live and for one version of the kind.
-const isStillApproved = (task: Task, version: string | undefined, now: Now): boolean =>
-  !task.held ||
-  (task.holds.length === 0 && version === task.kindVersion && now.wallMs < task.createdAtMs + task.limits.approvalTtlMs)
+// An approval is good for its time to live and for one version of kind and policy.
+const isStillApproved = (task: Task, kind: Kind | undefined, now: Now): boolean =>
+  !isVoid(task, kind, now) && (task.governance === null || (task.holds.length === 0 && now.wallMs < task.governance.askedAtMs + task.governance.ttlMs && lapseOf(task, now) === null))
 
 /**
  * Settles a step of which nobody knew whether it happened: it did, it did not and the task fails, or it did not and

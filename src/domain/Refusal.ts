@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { Hold } from "./Hold.ts"
+import { KindUnknown, PayloadRefused } from "./Kind.ts"
 import { oneLine } from "./Redaction.ts"
 import { TaskState } from "./Task.ts"
 
@@ -61,7 +62,7 @@ export class LeaseInForce extends Schema.TaggedError<LeaseInForce>()("LeaseInFor
 }
 
 // As the command line has it.
-const wordsOf = (op: string): string => op.replace(/^(pause|resume)_queue$/, "queue $1").replace(/^schedule-/, "schedule ")
+const wordsOf = (op: string): string => op.replace("break_glass", "break the glass").replace(/^(pause|resume)_queue$/, "queue $1").replace(/^schedule-/, "schedule ")
 
 /** Whatever stops, recovers or settles something needs a reason. */
 export class ReasonMissing extends Schema.TaggedError<ReasonMissing>()("ReasonMissing", { op: Schema.String }) {
@@ -73,21 +74,96 @@ export class ReasonMissing extends Schema.TaggedError<ReasonMissing>()("ReasonMi
 /** The requester may not approve his own task. */
 export class SelfApproval extends Schema.TaggedError<SelfApproval>()("SelfApproval", { task: Schema.String, actor: Schema.String }) {
   override get message() {
-    return `${this.actor} asked for the task and may not approve it; somebody else must, or approvals.self must be allowed in the configuration`
+    return `${oneLine(this.actor)} asked for the task, or wrote part of it, and may not decide about it; somebody else must, or, for an approval, the policy must allow it`
   }
 }
+
+/** The actor has no role that may ask for this. Nothing was stored but the denial. */
+export class NotAllowed extends Schema.TaggedError<NotAllowed>()("NotAllowed", { op: Schema.String, actor: Schema.String, needs: Schema.Array(Schema.String) }) {
+  override get message() {
+    return `${oneLine(this.actor)} may not ${wordsOf(this.op)}: that takes the role ${this.needs.join(" or ")}`
+  }
+}
+
+/** The policy does not let such work be asked for. Nothing was stored but the refusal. */
+export class PolicyDenied extends Schema.TaggedError<PolicyDenied>()("PolicyDenied", { kind: Schema.String, rule: Schema.String, why: Schema.String }) {
+  override get message() {
+    return `the policy refuses this ${oneLine(this.kind)} (${oneLine(this.rule)}): ${oneLine(this.why)}`
+  }
+}
+
+/** The same person has said yes to it already. */
+export class AlreadyApproved extends Schema.TaggedError<AlreadyApproved>()("AlreadyApproved", { task: Schema.String, actor: Schema.String }) {
+  override get message() {
+    return `${oneLine(this.actor)} has approved it already; every approval is another person's`
+  }
+}
+
+/** What was shown to the approver is not what would run. Nothing was approved. */
+export class ApprovalStale extends Schema.TaggedError<ApprovalStale>()("ApprovalStale", { task: Schema.String }) {
+  override get message() {
+    return "it is not what was shown any more: look at it again, then approve"
+  }
+}
+
+/** The review says too little, or nobody asked for one. */
+export class ReviewRefused extends Schema.TaggedError<ReviewRefused>()("ReviewRefused", { task: Schema.String, why: Schema.Literal("not_asked", "checklist", "code") }) {
+  override get message() {
+    return reviewSentences[this.why]
+  }
+}
+
+const reviewSentences = {
+  not_asked: "nobody asks for a review of this task",
+  checklist: "a review passes only when everything on its checklist is fine",
+  code: "a review that fails says why: policy_conflict, missing_tests, insufficient_plan, high_risk_unmitigated, artifact_incomplete or other"
+} as const
 
 /** What was approved is not what would run now. The task was sent back to REQUESTED and asks anew. */
 export class ApprovalVoid extends Schema.TaggedError<ApprovalVoid>()("ApprovalVoid", { task: Schema.String, kind: Schema.String }) {
   override get message() {
-    return `the kind ${this.kind} was changed after the approval; the task asks for approval again`
+    return `the kind ${this.kind} or the policy was changed since people were asked; the task asks anew`
   }
 }
 
-/** The key was used for another request. */
-export class KeyConflict extends Schema.TaggedError<KeyConflict>()("KeyConflict", { key: Schema.String, code: Schema.Literal("idempotency_payload_mismatch") }) {
+/**
+ * Nobody's word counts for it any more: its time has run out, and it has expired with this very command; or the clock was set back
+ * behind what was said, so that nobody can tell whether it has, and nothing was changed.
+ */
+export class ApprovalLapsed extends Schema.TaggedError<ApprovalLapsed>()("ApprovalLapsed", { task: Schema.String, why: Schema.Literal("late", "clock") }) {
   override get message() {
-    return "the idempotency key was used before, with another request"
+    return this.why === "late"
+      ? "the time in which people may say yes has run out; recover asks anew"
+      : "the clock was set back since people were asked, so nobody can tell whether their time has run out: set the clock right, or cancel the task and recover it, which asks anew"
+  }
+}
+
+/** The key was used for another request, or the request that it was used for first is still being decided. */
+export class KeyConflict extends Schema.TaggedError<KeyConflict>()("KeyConflict", {
+  key: Schema.String,
+  code: Schema.Literal("idempotency_payload_mismatch", "in_progress")
+}) {
+  override get message() {
+    return this.code === "in_progress"
+      ? "the request with this idempotency key is still being decided; ask again in a moment"
+      : "the idempotency key was used before, with another request"
+  }
+}
+
+/** The text fits several tasks. Nothing was stored but the refusal. */
+export class TaskAmbiguous extends Schema.TaggedError<TaskAmbiguous>()("TaskAmbiguous", {
+  text: Schema.String,
+  candidates: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `${this.text} fits several tasks: ${this.candidates.join(", ")}`
+  }
+}
+
+/** What reached the door is no command, or its words are not taken. `issue` repeats nothing of it. */
+export class AskMalformed extends Schema.TaggedError<AskMalformed>()("AskMalformed", { op: Schema.NullOr(Schema.String), issue: Schema.String }) {
+  override get message() {
+    return this.issue
   }
 }
 
@@ -216,6 +292,20 @@ const scheduleSentences = {
   too_many: (_name, count, max) => `the range has ${count} ticks; a backfill takes at most ${max}`
 } as const satisfies Record<string, (name: string, count: number, max: number) => string>
 
+/** What the command would do is not what was planned any more. Nothing was stored but the refusal. */
+export class PlanStale extends Schema.TaggedError<PlanStale>()("PlanStale", { planned: Schema.String, current: Schema.String }) {
+  override get message() {
+    return "something that matters has changed since the plan, so nothing was done; look again with --plan"
+  }
+}
+
+/** There is no update of this number that was given up: it waits, was worked off, or never came. Nothing was changed. */
+export class UpdateNotDead extends Schema.TaggedError<UpdateNotDead>()("UpdateNotDead", { update: Schema.Int }) {
+  override get message() {
+    return `no update ${this.update} was given up; opsgate telegram dead lists those that were`
+  }
+}
+
 export const Refusal = Schema.Union(
   TaskNotFound,
   TransitionRefused,
@@ -225,7 +315,13 @@ export const Refusal = Schema.Union(
   LeaseInForce,
   ReasonMissing,
   SelfApproval,
+  NotAllowed,
+  PolicyDenied,
+  AlreadyApproved,
+  ApprovalStale,
+  ReviewRefused,
   ApprovalVoid,
+  ApprovalLapsed,
   KeyConflict,
   ForkRefused,
   KindGone,
@@ -239,6 +335,12 @@ export const Refusal = Schema.Union(
   ItemNotStored,
   StepNotRecorded,
   ScheduleNotFound,
-  ScheduleRefused
+  ScheduleRefused,
+  PlanStale,
+  UpdateNotDead,
+  KindUnknown,
+  PayloadRefused,
+  TaskAmbiguous,
+  AskMalformed
 )
 export type Refusal = typeof Refusal.Type

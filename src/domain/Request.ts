@@ -3,10 +3,14 @@ import { canonical, type Json, sha256 } from "./Canonical.ts"
 import type { AskTo, Command } from "./Command.ts"
 import { about, type Answer, answerFor, byCommand, type Decision, entered, granted, refuseCommand } from "./Decision.ts"
 import { requeued } from "./Execution.ts"
+import type { Hold } from "./Hold.ts"
 import type { Kind } from "./Kind.ts"
 import type { Now } from "./Now.ts"
 import { type Placement, placed, placedBy } from "./Placement.ts"
-import { DebounceRefused, SelfApproval, TransitionRefused } from "./Refusal.ts"
+import { askedAnew, type Governance, openHolds } from "./Governance.ts"
+import { policyByDefault } from "./Policy.ts"
+import { governanceFor, policyOf, rulingOn } from "./Ruling.ts"
+import { ApprovalLapsed, DebounceRefused, PolicyDenied, TransitionRefused } from "./Refusal.ts"
 import { isHeld } from "./Restored.ts"
 import { compensatedCode, isIn, type StepRef, type Task, type TaskId, type TaskIn } from "./Task.ts"
 import type { EventDraft } from "./TaskEvent.ts"
@@ -23,6 +27,8 @@ export const policyActor = "system:policy"
 export const submit = (command: Command<AskTo<"submit">>, kind: Kind, id: TaskId, now: Now, holder?: Task): Decision<Answer> => {
   const { actor: requester, ask, key, trace } = command
   if (holder !== undefined) return ask.debounce === undefined ? answeredBy(holder, command) : debounce(holder, command, ask.debounce, kind, now)
+  const { denied } = rulingOn(kind, ask.payload)
+  if (denied !== null) return refuseCommand(command, null, new PolicyDenied({ kind: kind.name, ...denied }))
   const placement = placed(kind, ask, now.wallMs)
   const requested = newTask({ id, kind, payload: ask.payload, requester, key, trace, parent: null, forkedFrom: null, placement }, now)
   const event = byCommand(arrived(requested, "submit"), command)
@@ -44,12 +50,15 @@ type Debounce = NonNullable<AskTo<"submit">["debounce"]>
 const debounce = (holder: Task, command: Command<AskTo<"submit">>, wish: Debounce, kind: Kind, now: Now): Decision<Answer> => {
   // It is not somebody's debounce but an active run under the same key: that is only told.
   if (holder.state === "RUNNING" || holder.startedAtMs !== null) return answeredBy(holder, command)
-  if (!isIn(holder, "QUEUED") || holder.held || kind.needsApproval) return refuseCommand(command, holder, new DebounceRefused({ task: holder.id, key: wish.key }))
+  if (!isIn(holder, "QUEUED") || holder.held || governanceFor(kind, command.ask.payload, now.wallMs) !== null) return refuseCommand(command, holder, new DebounceRefused({ task: holder.id, key: wish.key }))
   const payload = canonical(command.ask.payload)
   const latestMs = wish.max_wait_ms === undefined ? Infinity : holder.createdAtMs + wish.max_wait_ms
   const dueMs = Math.max(now.wallMs, Math.min(now.wallMs + wish.delay_ms, latestMs))
+  // Whoever changes what is to be done has a hand in it.
+  const authors = command.actor === holder.requester || holder.authors.includes(command.actor) ? holder.authors : [...holder.authors, command.actor]
   const after: Task = {
     ...holder,
+    authors,
     payload,
     payloadSha256: sha256(payload),
     kindVersion: kind.version,
@@ -76,11 +85,22 @@ export const arrived = (requested: TaskIn<"REQUESTED">, by: Origin): EventDraft 
     payload_sha256: requested.payloadSha256,
     dispatch_key: requested.dispatchKey,
     holds: requested.holds,
+    ...(requested.governance === null ? {} : asked(requested.governance)),
+    ...(requested.authors.length === 0 ? {} : { authors: requested.authors }),
     key: requested.key,
     ...(requested.parent === null ? {} : { parent: requested.parent.task, parent_step: requested.parent.step }),
     ...(requested.forkedFrom === null ? {} : { forked_from: requested.forkedFrom.task, from_step: requested.forkedFrom.step }),
     ...(requested.schedule === null ? {} : { schedule: requested.schedule.name, tick_ms: requested.schedule.atMs, tick_by: requested.schedule.by })
   })
+
+/** What people are asked for, as facts of an event. */
+export const asked = ({ demand, denied, policyVersion, risks }: Governance): EventDraft["payload"] => ({
+  policy_version: policyVersion,
+  ...(demand.approvals === 0 ? {} : { approvals: demand.approvals, approver: demand.approver }),
+  ...(demand.plan ? { plan: true } : {}),
+  ...(risks.length === 0 ? {} : { risks }),
+  ...(denied === null ? {} : { denied: { ...denied } })
+})
 
 /** Where a new task comes from. */
 export interface Wanted {
@@ -88,6 +108,8 @@ export interface Wanted {
   readonly kind: Kind
   readonly payload: Json
   readonly requester: string
+  /** Who else had a hand in it. Default: nobody. */
+  readonly authors?: ReadonlyArray<string>
   readonly key: string | null
   readonly trace: string
   readonly parent: StepRef | null
@@ -96,10 +118,15 @@ export interface Wanted {
   readonly placement?: Placement
 }
 
+const nobody: ReadonlyArray<string> = []
+const noHolds: Task["holds"] = []
+
 /** A task as it is asked for. Its holds are those of its kind, wherever it comes from. */
-export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, placement, requester, trace }: Wanted, now: Now): TaskIn<"REQUESTED"> => {
+export const newTask = ({ authors = nobody, forkedFrom, id, key, kind, parent, payload: wanted, placement, requester, trace }: Wanted, now: Now): TaskIn<"REQUESTED"> => {
   const payload = canonical(wanted)
   const { concurrencyKey, dueMs, priority, queue, tenant, unique } = placement ?? placedBy(kind, now.wallMs)
+  const payloadSha256 = sha256(payload)
+  const governance = governanceFor(kind, wanted, now.wallMs)
   return {
     id,
     kind: kind.name,
@@ -112,20 +139,23 @@ export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, pl
     concurrencyKey,
     unique,
     payload,
-    payloadSha256: sha256(payload),
+    payloadSha256,
     requester,
+    authors: authors.filter((author) => author !== requester),
     key,
     trace,
     dispatchKey: id,
     limits: kind.limits,
     retry: kind.retry,
-    held: kind.needsApproval,
+    held: governance !== null,
     createdAtMs: now.wallMs,
     parent,
     forkedFrom,
     schedule: null,
+    ...(kind.sensitive === undefined ? {} : { sensitive: kind.sensitive }),
     state: origin.state,
-    holds: kind.needsApproval ? ["approval"] : [],
+    holds: governance === null ? noHolds : openHolds({ kind: kind.name, kindVersion: kind.version, payloadSha256 }, governance),
+    governance,
     attempt: 0,
     budget: kind.retry.attemptsMax,
     losses: 0,
@@ -138,7 +168,7 @@ export const newTask = ({ forkedFrom, id, key, kind, parent, payload: wanted, pl
     unknown: null,
     cancel: null,
     availableAtMs: dueMs,
-    expiresAtMs: kind.needsApproval ? now.wallMs + kind.limits.approvalTtlMs : null,
+    expiresAtMs: governance === null ? null : now.wallMs + governance.ttlMs,
     queuedAtMs: null,
     startedAtMs: null,
     updatedAtMs: now.wallMs,
@@ -172,24 +202,59 @@ const queuedFrom = (approved: TaskIn<"APPROVED">, dueMs: number, now: Now): Task
 export const approvalNeeded = (task: Task) => ({
   topic: "approval_needed" as const,
   task: task.id,
-  text: `${task.kind} asks for approval (risk ${task.risk}, requested by ${task.requester})`
+  text: `${task.kind} asks for ${task.holds.join(", ")} (risk ${task.risk}, requested by ${task.requester})`
 })
 
-/**
- * Releases the approval hold. It never dispatches: the task waits, approved, for its resume.
- * A second approval finds nothing left to release and changes nothing.
- */
-export const approve = (task: Task, command: Command<AskTo<"approve">>, kind: Kind | undefined, now: Now): Decision<Answer> => {
-  if (isIn(task, "APPROVED")) return accept(task, command)
-  if (!isIn(task, "REQUESTED")) return refuseCommand(command, task, new TransitionRefused({ task: task.id, state: task.state, wanted: "approve", next: nextFor(task) }))
-  const self = task.requester === command.actor
-  if (self && kind?.selfApproval !== true) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
-  const approved = { ...move({ ...task, holds: [] }, "APPROVED", "release"), updatedAtMs: now.wallMs }
-  const released = about(task, "hold.released", command.actor, { hold: "approval", payload_sha256: task.payloadSha256, self })
-  return granted(answerFor(approved, true), {
-    tasks: [approved],
-    events: [byCommand(released, command), entered(approved, "REQUESTED", "release", command.actor)]
-  })
+/** Whether what people are asked about, or have said, is not what would run under the kind and the policy as they stand now. */
+export const isStale = ({ governance, held, kindVersion }: Task, kind: Kind | undefined): boolean =>
+  kind !== undefined && held && (governance === null || governance.policyVersion !== policyOf(kind).version || kindVersion !== kind.version)
+
+/** Whether a task may not be dispatched as it is: what was said yes to is something else, or nobody was asked who has to be. */
+export const isVoid = (task: Task, kind: Kind | undefined, now: Now): boolean =>
+  task.held
+    ? kind === undefined || isStale(task, kind)
+    : kind !== undefined && mayNeedPeople(kind) && governanceFor(kind, JSON.parse(task.payload), now.wallMs) !== null
+
+// Without a policy nothing is looked for in payloads: whether people are needed shows by the kind alone, and most kinds need none.
+const mayNeedPeople = (kind: Kind): boolean => policyOf(kind) !== policyByDefault || kind.needsApproval || kind.risk !== "none"
+
+/** How far the clock may be set back without anybody being asked anew: what keeping time does by itself. */
+const clockSlackMs = 60_000
+
+const saidLastMs = ({ approvals, askedAtMs, broken, review }: Governance): number =>
+  Math.max(askedAtMs, review?.atMs ?? 0, broken?.atMs ?? 0, ...approvals.map(({ atMs }) => atMs))
+
+/** Whether the word of people is too old for a task, or of a time that is not yet, by the clock as it stands. */
+export const lapseOf = (task: Task, { wallMs }: Now): ApprovalLapsed["why"] | null => {
+  if (task.expiresAtMs !== null && wallMs >= task.expiresAtMs) return "late"
+  return task.governance !== null && wallMs + clockSlackMs < saidLastMs(task.governance) ? "clock" : null
+}
+
+/** Refuses what comes too late, and ends the task whose time has run out, so that nobody has to wait for whoever looks after that. */
+export const refusedAsLapsed = (task: TaskIn<"REQUESTED" | "APPROVED">, command: Command, why: ApprovalLapsed["why"], now: Now): Decision<Answer> => {
+  const { answer, events } = refuseCommand(command, task, new ApprovalLapsed({ task: task.id, why }))
+  const over = expire(task, now)
+  return { ...granted(null, { tasks: over.tasks, events: [...events, ...over.events], messages: over.messages }), answer }
+}
+
+/** What people are asked about a task, as the kind and the policy stand now; nothing of what they had said is taken over but the plan. */
+export const governedAnew = (task: Task, kind: Kind | undefined, now: Now, anyway: boolean): Governance | null => {
+  if (kind === undefined) return askedAnew(task.governance, task.limits, now.wallMs)
+  const governance = governanceFor(kind, JSON.parse(task.payload), now.wallMs, anyway)
+  return governance === null ? null : { ...governance, plan: task.governance?.plan ?? null }
+}
+
+/** A task that waits for people, as it has to be asked about now. */
+export const reheld = (task: TaskIn<"REQUESTED">, kind: Kind | undefined, now: Now): { readonly task: TaskIn<"REQUESTED">; readonly events: ReadonlyArray<EventDraft> } => {
+  const governance = governedAnew(task, kind, now, task.governance?.anyway ?? false)
+  const versioned = { ...task, kindVersion: kind?.version ?? task.kindVersion, governance, updatedAtMs: now.wallMs }
+  const after = {
+    ...versioned,
+    held: governance !== null,
+    holds: governance === null ? noHolds : openHolds(versioned, governance),
+    expiresAtMs: governance === null || task.intents.length > 0 ? null : now.wallMs + governance.ttlMs
+  }
+  return { task: after, events: [about(after, "approval.voided", policyActor, { holds: after.holds, kind_version: after.kindVersion, ...(governance === null ? { policy_version: null } : asked(governance)) })] }
 }
 
 /** Says no: the task ends, with the reason on record. */
@@ -197,7 +262,10 @@ export const reject = (task: Task, command: Command<AskTo<"reject">>, now: Now):
   if (!isIn(task, "REQUESTED", "APPROVED")) {
     return refuseCommand(command, task, new TransitionRefused({ task: task.id, state: task.state, wanted: "reject", next: nextFor(task) }))
   }
-  const canceled = { ...move(task, "CANCELED", "reject"), expiresAtMs: null, updatedAtMs: now.wallMs }
+  // What others had said counts no more either: a recovery asks everybody anew.
+  const governance = task.governance === null ? null : { ...task.governance, approvals: [], review: null, broken: null }
+  const holds = governance === null ? task.holds : openHolds(task, governance)
+  const canceled = { ...move(task, "CANCELED", "reject"), governance, holds, expiresAtMs: null, updatedAtMs: now.wallMs }
   return granted(answerFor(canceled, true), {
     tasks: [canceled],
     events: [byCommand(entered(canceled, task.state, "reject", command.actor, { reason: command.ask.reason }), command)]
@@ -226,11 +294,16 @@ const expiryCode = (task: TaskIn<"REQUESTED" | "APPROVED" | "QUEUED">, now: Now)
 /** The commands that a task in this state would accept, for refusals and for people. */
 export const nextFor = (task: Task): ReadonlyArray<string> => {
   if (task.unknown !== null) return ["reconcile"]
+  if (task.state === "REQUESTED") return [...waysOut(task), "reject", "cancel"]
   return task.state === "CANCELED" && task.failure?.code === compensatedCode ? ["fork"] : nextCommands[task.state]
 }
 
+const byHold = { plan: ["plan"], review: ["review"], approval: ["approve"], policy: [] } as const satisfies Record<Hold, ReadonlyArray<string>>
+
+// Without an open hold the resume finds that nobody has to be asked any more.
+const waysOut = ({ holds }: Task): ReadonlyArray<string> => (holds.length === 0 ? ["resume"] : holds.flatMap((hold) => byHold[hold]))
+
 const nextCommands = {
-  REQUESTED: ["approve", "reject", "cancel"],
   APPROVED: ["resume", "reject", "cancel"],
   QUEUED: ["cancel"],
   RUNNING: ["cancel", "kill"],
@@ -238,4 +311,4 @@ const nextCommands = {
   FAILED: ["recover"],
   CANCELED: ["recover"],
   EXPIRED: ["recover"]
-} as const satisfies Record<Task["state"], ReadonlyArray<string>>
+} as const satisfies Record<Exclude<Task["state"], "REQUESTED">, ReadonlyArray<string>>

@@ -4,11 +4,14 @@
  * be read, exactly what it shows is parked. `docs/adr/0013-restore.md` has the reasons.
  */
 import { Schema } from "effect"
+import { isBlank } from "./AskLimits.ts"
 import { about, type Decision, entered, granted, refused } from "./Decision.ts"
 import { type Command, commandFacts, type StoreAsk } from "./Command.ts"
 import { opened, reclaim, unanswered } from "./Execution.ts"
 import type { Intent } from "./Intent.ts"
+import { askedAnew, openHolds } from "./Governance.ts"
 import type { Now } from "./Now.ts"
+import { asked } from "./Request.ts"
 import { ReasonMissing } from "./Refusal.ts"
 import { generationLeap, isHeld, nextGeneration, type Restored, restoredCode } from "./Restored.ts"
 import type { Step, StepChange, StepDraft } from "./Step.ts"
@@ -52,7 +55,8 @@ export const restoredFrom = (origin: Origin, actor: string, now: Now): Decision<
     backup_head_hash: origin.hash,
     known_head_seq: origin.knownSeq,
     old_log: origin.oldLog,
-    generation_floor: restored.generationFloor
+    generation_floor: restored.generationFloor,
+    command: { op: "restore", channel: "cli", key: null, reason: null }
   }
   return granted(restored, { restored, events: [ofStore("store.restored", actor, null, payload)] })
 }
@@ -76,7 +80,7 @@ export type Released = typeof Released.Type
 export const release = (command: ReleaseCommand, now: Now): Decision<Released> => {
   const { actor, ask, trace } = command
   const facts = { command: commandFacts(command) }
-  if ((ask.reason ?? "").trim() === "") {
+  if (isBlank(ask.reason)) {
     const refusal = new ReasonMissing({ op: ask.op })
     return refused(refusal, { events: [ofStore("command.refused", actor, trace, { refusal: { _tag: refusal._tag, op: refusal.op }, state: null, ...facts })] })
   }
@@ -208,8 +212,9 @@ const held = (task: TaskIn<"QUEUED">, now: Now): TaskIn<"RUNNING"> =>
 
 // It was approved before the backup; whether it was run since nobody can tell, so people are asked again.
 const asksAnew = (task: TaskIn<"APPROVED">, now: Now): Decision<Fate> => {
-  const asking: Task = { ...move(task, "REQUESTED", "void"), holds: ["approval"], held: true, expiresAtMs: now.wallMs + task.limits.approvalTtlMs, updatedAtMs: now.wallMs }
-  return granted("asks_anew", { tasks: [asking], events: [entered(asking, "APPROVED", "void", actor, { holds: asking.holds, kind_version: asking.kindVersion, code: restoredCode })] })
+  const governance = askedAnew(task.governance, task.limits, now.wallMs)
+  const asking: Task = { ...move(task, "REQUESTED", "void"), governance, holds: openHolds(task, governance), held: true, expiresAtMs: now.wallMs + governance.ttlMs, updatedAtMs: now.wallMs }
+  return granted("asks_anew", { tasks: [asking], events: [entered(asking, "APPROVED", "void", actor, { holds: asking.holds, kind_version: asking.kindVersion, ...asked(governance), code: restoredCode })] })
 }
 
 // It waits for people in the backup, and the old log shows that they said yes and what began then: whoever wants it again says so.

@@ -155,11 +155,7 @@ const resumeSchedule = (stored: Schedule, command: Command<ScheduleAsk>, around:
 const runNow = (stored: Schedule, command: Command<ScheduleAsk>, around: Around, now: Now): Decision<ScheduleAnswer> => {
   if (around.kind === undefined) return refuse(command, "kind_gone")
   const draft = drafted(stored, around, now)
-  const task = runFor(draft, around.kind, { name: stored.name, atMs: now.wallMs, by: "manual" }, `schedule:${stored.name}:manual:${command.trace}`, (event) => ({
-    ...event,
-    actor: command.actor,
-    payload: { ...event.payload, command: commandFacts(command) }
-  }))
+  const task = runFor(draft, around.kind, { name: stored.name, atMs: now.wallMs, by: "manual" }, `schedule:${stored.name}:manual:${command.trace}`, command)
   draft.schedule = { ...draft.schedule, counts: { ...draft.schedule.counts, manual: draft.schedule.counts.manual + 1 } }
   return concluded(draft, answerFor(stored, true, [task.id]), stored)
 }
@@ -182,7 +178,7 @@ const backfill = (stored: Schedule, command: Command<ScheduleAskTo<"schedule-bac
       existing += 1
       continue
     }
-    const task = runFor(draft, around.kind, { name: stored.name, atMs, by: "backfill" }, tickKey(stored.name, atMs))
+    const task = runFor(draft, around.kind, { name: stored.name, atMs, by: "backfill" }, tickKey(stored.name, atMs), command)
     draft.changes.push({
       _tag: known === undefined ? "Tick" : "Retick",
       tick: { schedule: stored.name, nominalMs: atMs, version: stored.version, outcome: "backfilled", reason: null, task: task.id, lateMs: Math.max(0, now.wallMs - atMs), atMs: now.wallMs }

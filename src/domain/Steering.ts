@@ -1,4 +1,5 @@
 /** Pausing and resuming a queue: a durable word of an operator, which outlives the process and goes before the configuration. */
+import { isBlank } from "./AskLimits.ts"
 import { type Command, commandFacts, type QueueAsk } from "./Command.ts"
 import { type Decision, granted, type QueueAnswer, refused } from "./Decision.ts"
 import type { Now } from "./Now.ts"
@@ -16,7 +17,7 @@ export const steer = (state: QueueState | undefined, command: Command<QueueAsk>,
     actor: command.actor,
     payload: { queue, ...payload, command: commandFacts(command) }
   })
-  if ((reason ?? "").trim() === "") {
+  if (isBlank(reason)) {
     const refusal = new ReasonMissing({ op })
     return refused(refusal, { events: [about("command.refused", { refusal: { _tag: refusal._tag, op }, state: null })] })
   }

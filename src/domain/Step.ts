@@ -6,6 +6,7 @@
  * steps by number, and outside systems see it in the dispatch key.
  */
 import type { Supervisor } from "./Supervisor.ts"
+import type { Paths } from "./Sensitive.ts"
 import type { EffectClass } from "./EffectClass.ts"
 import type { TaskId } from "./Task.ts"
 
@@ -43,6 +44,8 @@ export interface StepDraft {
   readonly supervisor: Supervisor | null
   /** When it began to wait, if it waits already. */
   readonly sinceMs?: number
+  /** What the schema of its outcome marks as sensitive; absent when that is nothing. */
+  readonly sensitive?: Paths
 }
 
 export interface Step extends Omit<StepDraft, "sinceMs"> {

@@ -1,9 +1,11 @@
 /** A task: one durable piece of work, from request to its final state. */
 import { Schema } from "effect"
+import type { Governance } from "./Governance.ts"
 import type { Hold } from "./Hold.ts"
 import type { Intent } from "./Intent.ts"
 import type { Lease } from "./Lease.ts"
 import type { RetryPolicy } from "./RetryPolicy.ts"
+import type { SensitivePaths } from "./Sensitive.ts"
 import { isTerminal, type TaskState as State, taskStates } from "./TaskState.ts"
 import type { Limits } from "./Timeout.ts"
 
@@ -39,6 +41,8 @@ export interface TaskSpec {
   readonly payload: string
   readonly payloadSha256: string
   readonly requester: string
+  /** Who else had a hand in what is asked for: the requester of the task that was forked, or of the run that asked. None of them counts as an approver. */
+  readonly authors: ReadonlyArray<string>
   /** Idempotency key of the request. */
   readonly key: string | null
   /** W3C trace id, 32 hex digits. */
@@ -54,6 +58,8 @@ export interface TaskSpec {
   readonly forkedFrom: StepRef | null
   /** The schedule that asked for it. */
   readonly schedule: TickRef | null
+  /** What the schemas of its kind marked as sensitive when it was asked for; absent when that is nothing. */
+  readonly sensitive?: SensitivePaths
 }
 
 /** What a schedule asked for a run for: one of its ticks, or a command of an operator. */
@@ -124,6 +130,8 @@ export interface TaskProgress {
   readonly held: boolean
   /** Open holds. Empty: nothing but a resume stands between the task and the queue. */
   readonly holds: ReadonlyArray<Hold>
+  /** What people have to do, and did. Null for a task that never needed any. */
+  readonly governance: Governance | null
   /** Claims so far. */
   readonly attempt: number
   /** Attempts left before a failure is final. */
@@ -170,6 +178,12 @@ export const isIn = <const S extends State>(task: Task, ...states: ReadonlyArray
 /** An open hold or an unknown outcome. Such a task counts as blocked and nowhere else. */
 export const isBlocked = (task: Task): boolean =>
   task.unknown !== null || (task.holds.length > 0 && !isTerminal[task.state])
+
+/** Since when it is blocked: its outcome is unknown, or people are asked. Null unless it is. */
+export const blockedSinceMs = (task: Task): number | null => (isBlocked(task) ? task.unknown?.sinceMs ?? task.governance?.askedAtMs ?? task.createdAtMs : null)
+
+/** Since when its lease is held: the start of this run. Null without a lease. */
+export const leasedSinceMs = ({ lease, startedAtMs }: Task): number | null => (lease === null ? null : startedAtMs)
 
 /** In the dead letter: it failed, and nobody has brought it back or dismissed it. */
 export const isDead = (task: Pick<Task, "state" | "dismissed">): boolean => task.state === "FAILED" && task.dismissed === null

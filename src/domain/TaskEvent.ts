@@ -24,6 +24,13 @@ export const enteredType = {
 export type EventType =
   | (typeof enteredType)[TaskState]
   | "hold.released"
+  | "hold.opened"
+  | "hold.broken"
+  | "approval.given"
+  | "approval.voided"
+  | "plan.filed"
+  | "review.passed"
+  | "review.failed"
   | "task.cancel_requested"
   | "task.outcome_unknown"
   | "effect.intent"
@@ -51,8 +58,13 @@ export type EventType =
   | "queue.resumed"
   | "command.accepted"
   | "command.refused"
+  | "command.denied"
+  | "command.timed_out"
   | "idempotency.replayed"
   | "idempotency.conflict"
+  | "idempotency.in_progress"
+  | "audit.read"
+  | "chat.denied"
   | "dead.dismissed"
   | "bulk.requested"
   | "bulk.skipped"
@@ -63,6 +75,8 @@ export type EventType =
   | "store.restored"
   | "store.released"
   | "loss.accepted"
+  | "chat.undeliverable"
+  | "chat.replayed"
 
 /** An event as a rule writes it; the engine adds its place in the chain. */
 export interface EventDraft {

@@ -7,9 +7,9 @@
  * meets the runs that have not ended, and the overlap policy.
  */
 import { type Calendar, countIn, gapsIn, newestIn, nextAfter, type Tick, ticksIn } from "./Calendar.ts"
-import type { Command } from "./Command.ts"
-import { type Decision, granted } from "./Decision.ts"
-import { taskIdFrom } from "./Ids.ts"
+import type { AnyAsk, Command } from "./Command.ts"
+import { byCommand, type Decision, granted } from "./Decision.ts"
+import { beganAt, taskIdFrom } from "./Ids.ts"
 import type { Kind } from "./Kind.ts"
 import type { Message } from "./Message.ts"
 import type { Now } from "./Now.ts"
@@ -168,15 +168,16 @@ const waitTick = (draft: Draft, nominalMs: number): void => {
   draft.events.push(aboutSchedule(draft.schedule, "schedule.waits", { tick_ms: nominalMs, running: draft.open.length }))
 }
 
-/** Asks for a run. Its key says what for, so that nobody takes two of them for one. */
-export const runFor = (draft: Draft, kind: Kind, ref: TickRef, key: string, decorate: (event: EventDraft) => EventDraft = (event) => event): Task => {
+/** Asks for a run. Its key says what for, so that nobody takes two of them for one. Whoever asked for it by a command has a hand in it. */
+export const runFor = (draft: Draft, kind: Kind, ref: TickRef, key: string, command: Command<AnyAsk> | null = null): Task => {
   const { now, schedule } = draft
   const { chances, trace } = drawnFor(key)
-  const wanted = newTask({ id: taskIdFrom(now.wallMs, chances), kind, payload: schedule.spec.payload, requester: scheduleActor, key, trace, parent: null, forkedFrom: null }, now)
+  const wanted = newTask({ id: taskIdFrom(now.wallMs, chances), kind, payload: schedule.spec.payload, requester: scheduleActor, key, trace: beganAt(now.wallMs, trace), parent: null, forkedFrom: null, ...(command === null ? {} : { authors: [command.actor] }) }, now)
   const requested = { ...wanted, dispatchKey: key, schedule: ref }
   const event = arrived(requested, "schedule")
   const lateMs = Math.max(0, now.wallMs - dueOf(schedule.spec, ref.atMs))
-  draft.events.push(decorate({ ...event, payload: { ...event.payload, schedule_version: schedule.version, late_ms: ref.by === "manual" ? 0 : lateMs } }))
+  const byPerson = (asked: EventDraft): EventDraft => (command === null || ref.by !== "manual" ? asked : byCommand(asked, command))
+  draft.events.push(byPerson({ ...event, payload: { ...event.payload, schedule_version: schedule.version, late_ms: ref.by === "manual" ? 0 : lateMs } }))
   if (requested.holds.length > 0) draft.messages.push(approvalNeeded(requested))
   const through = requested.holds.length > 0 ? { task: requested, events: [] } : passThrough(requested, now)
   draft.events.push(...through.events)
@@ -200,7 +201,7 @@ const cancelOpen = (draft: Draft, nominalMs: number): void => {
   for (const task of draft.open) {
     if (task.cancel !== null || isTerminal[task.state]) continue
     const reason = `the schedule ${schedule.name} has its next tick, ${isoOf(nominalMs)}`
-    const command: Command<{ readonly op: "cancel"; readonly task: string; readonly reason: string }> = { ask: { op: "cancel", task: task.id, reason }, actor: scheduleActor, channel: "schedule", key: null, trace: task.trace }
+    const command: Command<{ readonly op: "cancel"; readonly task: string; readonly reason: string }> = { ask: { op: "cancel", task: task.id, reason }, actor: scheduleActor, roles: [], channel: "schedule", key: null, trace: task.trace }
     const { events, messages, tasks } = cancel(task, command, now)
     draft.events.push(...events)
     draft.messages.push(...messages)

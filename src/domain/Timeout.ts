@@ -3,6 +3,8 @@
 export interface Limits {
   /** One attempt, from its start to its end. */
   readonly startToCloseMs: number
+  /** A run that gives no sign of life for so long is ended; absent: it may be silent. What is parked is no run. */
+  readonly heartbeatMs?: number
   /** In the queue, counted from the instant at which the task was due. */
   readonly scheduleToStartMs: number | null
   /** From the first enqueue to the end, over all attempts. */
@@ -14,6 +16,7 @@ export interface Limits {
 /** The codes under which a reached limit is recorded. */
 export const timeoutCode = {
   startToClose: "start_to_close_timeout",
+  heartbeat: "heartbeat_timeout",
   scheduleToStart: "schedule_to_start_timeout",
   scheduleToClose: "schedule_to_close_timeout",
   approval: "approval_expired"

@@ -5,10 +5,13 @@
  * decision in one transaction, or nothing of it. Every implementation passes `test/engine/conformance.ts`.
  */
 import { Context, Effect, type Either, type Queue, Schema, type Scope } from "effect"
+import type { CommandFilter, CommandRecord } from "../domain/Artifact.ts"
 import type { Bulk, BulkCounts, BulkItem, FoundBulk, Matching } from "../domain/Bulk.ts"
-import type { Counter, Tally } from "../domain/Census.ts"
+import type { DeadUpdate } from "../domain/Chat.ts"
+import type { Counter, Mark, Tally } from "../domain/Census.ts"
 import type { ClaimPolicy } from "../domain/Claiming.ts"
 import type { Decision, StoredAnswer } from "../domain/Decision.ts"
+import type { ApprovedRun } from "../domain/LastApproved.ts"
 import type { Epoch } from "../domain/Lease.ts"
 import type { Now } from "../domain/Now.ts"
 import { printable, redact } from "../domain/Redaction.ts"
@@ -18,6 +21,7 @@ import type { FinalState, PrunedCounts } from "../domain/Retention.ts"
 import type { Schedule, TickRange, TickRow } from "../domain/Schedule.ts"
 import type { Step } from "../domain/Step.ts"
 import type { Attempt, Task, TaskId } from "../domain/Task.ts"
+import type { Traced, WantedTrace } from "../domain/Traced.ts"
 import type { TaskState } from "../domain/TaskState.ts"
 import type { EventDraft, TaskEvent } from "../domain/TaskEvent.ts"
 
@@ -27,7 +31,7 @@ import type { EventDraft, TaskEvent } from "../domain/TaskEvent.ts"
  */
 export class EngineUnavailable extends Schema.TaggedError<EngineUnavailable>()("EngineUnavailable", {
   operation: Schema.String,
-  why: Schema.Literal("busy", "full", "read_only", "damaged", "io", "closed", "other"),
+  why: Schema.Literal("busy", "full", "read_only", "damaged", "io", "closed", "late", "other"),
   cause: Schema.Defect
 }) {
   override get message() {
@@ -41,7 +45,8 @@ const sentences = {
   read_only: "the file or its folder is read-only",
   damaged: "the file is damaged",
   io: "the disk reports an error",
-  closed: "it is closed"
+  closed: "it is closed",
+  late: "it was too late, and nothing of it is stored"
 } as const satisfies Record<Exclude<EngineUnavailable["why"], "other">, string>
 
 /** The most characters of a cause that are shown. */
@@ -66,9 +71,20 @@ export interface StorageTrouble {
   readonly failures: number
 }
 
+/** Trouble that is over, and since when. */
+export interface Over<Trouble> {
+  readonly trouble: Trouble
+  readonly endedMs: number
+}
+
 /** Whether changes can be stored: the last word of the writer. Over as soon as one is stored, but for a damaged file, which ends with its process. */
 export class Storage extends Context.Reference<Storage>()("opsgate/engine/Storage", {
-  defaultValue: (): { readonly file: string; readonly trouble: () => StorageTrouble | null } => ({ file: "", trouble: () => null })
+  defaultValue: (): {
+    readonly file: string
+    readonly trouble: () => StorageTrouble | null
+    /** The last trouble, when there is none any more. */
+    readonly over: () => Over<StorageTrouble> | null
+  } => ({ file: "", trouble: () => null, over: () => null })
 }) {}
 
 /** What keeps folders and files of runs from being made. */
@@ -85,13 +101,15 @@ export class RunsStorage extends Context.Reference<RunsStorage>()("opsgate/engin
   defaultValue: (): {
     readonly dir: string
     readonly trouble: () => RunsTrouble | null
+    /** The last trouble, when there is none any more. */
+    readonly over: () => Over<RunsTrouble> | null
     /** A run could not be prepared. */
     readonly failed: (why: RunsTrouble["why"]) => void
     /** A run was prepared: all is well. */
     readonly prepared: () => void
     /** Waits a while, longer each time until a run was prepared, then tries whether a folder and a file can be made. */
     readonly look: Effect.Effect<void>
-  } => ({ dir: "", trouble: () => null, failed: () => undefined, prepared: () => undefined, look: Effect.void })
+  } => ({ dir: "", trouble: () => null, over: () => null, failed: () => undefined, prepared: () => undefined, look: Effect.void })
 }) {}
 
 /** The two clocks, read at the instant of a decision. */
@@ -141,6 +159,8 @@ export interface Found {
   readonly bulk?: FoundBulk | undefined
   /** Of the one schedule that was asked for. */
   readonly schedule?: FoundSchedule
+  /** The update that was asked for, if it was given up. */
+  readonly deadUpdate?: DeadUpdate | undefined
 }
 
 /** The most runs of a schedule that a rule is given. */
@@ -170,6 +190,13 @@ export interface Change<A> {
   /** The queue whose state is loaded. */
   readonly queue?: string
   readonly schedule?: WantedSchedule
+  /**
+   * Called when the change waits for its turn, with what withdraws it. True: nothing of it is stored, nor will be, and its commit never
+   * answers. False: it is decided, and its commit answers. Not called by an engine that decides at once.
+   */
+  readonly waits?: (withdraw: () => boolean) => void
+  /** The number of an update of a chat that is loaded if it was given up. */
+  readonly deadUpdate?: number
   /** Idempotency key to look up. */
   readonly key: string | null
   /** A bulk command to load: with the item of this number, or, without a number, with its counts. */
@@ -220,11 +247,14 @@ export interface TaskFilter {
   readonly dead?: { readonly kind: string | null; readonly code: string | null }
   /** Only tasks whose ids come before this one's: the next page of a list. */
   readonly before?: TaskId
+  /** Only tasks under this trace. Reads every task between `since`, an id or the beginning of one, and `before`. */
+  readonly trace?: string
+  readonly since?: string
   readonly limit: number
 }
 
 /** The events that ask the process for work, told to `watchRequests` after their commit. */
-export const isRequest = ({ type }: EventDraft): boolean => type === "bulk.requested" || type === "retention.requested"
+export const isRequest = ({ type }: EventDraft): boolean => type === "bulk.requested" || type === "retention.requested" || type === "chat.replayed"
 
 /** A page of the tasks that fit a filter, by id. */
 export interface MatchedPage {
@@ -280,9 +310,42 @@ export interface FileSizes {
   readonly shrinks: boolean
 }
 
+/** How things stand beside their counts. Each instant is Unix time in ms, and null where there is no such thing. */
+export interface Standing {
+  /** When the figures of the store begin. */
+  readonly madeAtMs: number
+  /** The blocked task that has been so for longest, and the run that has had its lease for longest. */
+  readonly blockedSinceMs: number | null
+  readonly leasedSinceMs: number | null
+  /** The earliest instant at which a queued task is due: in any queue, and in those that are not paused, or were paused within `lingerMs`. */
+  readonly dueSinceMs: number | null
+  readonly openDueSinceMs: number | null
+  /** When the lease of the earliest epoch ended whose runs nobody has taken back. */
+  readonly earlierUntilMs: number | null
+  /** The first entry into the dead letter. */
+  readonly deadSinceMs: number | null
+  readonly queuesPaused: number
+  readonly queuesPausedSinceMs: number | null
+  readonly schedulesPaused: number
+  /** Schedules whose tick is due since `overdueMaxMs` or longer, and the earliest due instant. */
+  readonly schedulesOverdue: number
+  readonly schedulesDueMs: number | null
+  /** When conditions ended last. */
+  readonly marks: Readonly<Partial<Record<Mark, number>>>
+  /** The first and the last minute of the window in which an event was tallied. */
+  readonly firstMs: Readonly<Partial<Record<Tally, number>>>
+  readonly lastMs: Readonly<Partial<Record<Tally, number>>>
+}
+
 export interface Summary {
   readonly counts: Readonly<Record<Counter, number>>
   readonly tallies: Readonly<Record<Tally, number>>
+  /** Null: a program of an earlier version made the file, and nobody has written to it since; or it could not be read. */
+  readonly standing: Standing | null
+  /** Part of the file could not be read since it is damaged; the rest was. */
+  readonly damaged?: true
+  /** Null for an engine without files. */
+  readonly sizes: FileSizes | null
   /** Leases of epochs before the last one: nobody has taken those runs back yet. */
   readonly leasedEarlier: number
   /** The last event that the counts include; 0 in an empty store. */
@@ -292,11 +355,51 @@ export interface Summary {
   readonly epoch: Epoch | null
   /** Since when a restored file waits for its release; null: it does not. */
   readonly heldSinceMs: number | null
+  /** What chats brought and was given up, and what they are to be sent; absent where the file knows of no chats. */
+  readonly chats?: { readonly dead: number; readonly deadSinceMs: number | null; readonly unsent: number; readonly unsentSinceMs: number | null }
+}
+
+/** An idempotency key that is known. */
+export interface KeyRecord {
+  /** Whose key it is. */
+  readonly actor: string
+  readonly key: string
+  readonly op: string
+  readonly fingerprint: string
+  readonly channel: string
+  /** Of the first use. */
+  readonly firstMs: number
+  /** How often its answer was given again, and how often it came with another request or too early. */
+  readonly replays: number
+  readonly conflicts: number
+}
+
+export interface KeyFilter {
+  readonly actor?: string
+  readonly key?: string
+  readonly limit: number
+}
+
+/** What stands beside a task in its queue. */
+export interface Contention {
+  /** Live leases: of the queue, of heavy tasks in all queues, of everything. */
+  readonly running: number
+  readonly runningHeavy: number
+  readonly runningAll: number
+  /** Runs under the key, also those whose outcome is unknown. */
+  readonly underKey: number
+  /** The first of those that run under the key, or, without one, in the queue; the longest first. */
+  readonly holders: ReadonlyArray<TaskId>
+  /** Instants of the last starts, where the queue has a rate. */
+  readonly starts: ReadonlyArray<number>
+  readonly state: QueueState | null
 }
 
 /** The part of an engine that only reads: it works while another process writes. */
 export class EngineReader extends Context.Tag("opsgate/engine/EngineReader")<EngineReader, {
   readonly get: (id: TaskId) => Effect.Effect<Task | undefined, EngineUnavailable>
+  /** The last run of this kind that people let go, if there was one since the file knows of it. */
+  readonly lastApproved: (kind: string) => Effect.Effect<ApprovedRun | undefined, EngineUnavailable>
   /** Newest first. */
   readonly list: (filter: TaskFilter) => Effect.Effect<ReadonlyArray<Task>, EngineUnavailable>
   /** By number. */
@@ -304,15 +407,22 @@ export class EngineReader extends Context.Tag("opsgate/engine/EngineReader")<Eng
   readonly attempts: (id: TaskId) => Effect.Effect<ReadonlyArray<Attempt>, EngineUnavailable>
   /** Events with `seq` above `after`, oldest first. */
   readonly events: (after: number, limit: number) => Effect.Effect<ReadonlyArray<TaskEvent>, EngineUnavailable>
+  /** Events and messages about some tasks. Reads the log between the two instants: there is no index. */
+  readonly traced: (wanted: WantedTrace) => Effect.Effect<Traced, EngineUnavailable>
   /** By name. */
   readonly schedules: Effect.Effect<ReadonlyArray<Schedule>, EngineUnavailable>
   /** The latest by nominal instant, newest first. */
   readonly ticks: (schedule: string, limit: number) => Effect.Effect<ReadonlyArray<TickRow>, EngineUnavailable>
   readonly tickRanges: (schedule: string, limit: number) => Effect.Effect<ReadonlyArray<TickRange>, EngineUnavailable>
-  /** Counts now, and tallies since the whole minute at or before `sinceMs`, from one read transaction. */
-  readonly summary: (sinceMs: number) => Effect.Effect<Summary, EngineUnavailable>
+  /**
+   * Counts, and tallies since the whole minute at or before `sinceMs`, from one read transaction. What else depends on the instant of the
+   * look (overdue schedules, queues that were paused just now) is as at `nowMs`, by default the end of time.
+   */
+  readonly summary: (sinceMs: number, nowMs?: number) => Effect.Effect<Summary, EngineUnavailable>
   /** Every queue that ever had a task or was paused, by name. Reads the index of all queued tasks. */
   readonly queues: (nowMs: number) => Effect.Effect<ReadonlyArray<QueueView>, EngineUnavailable>
+  /** What runs in a queue and under a concurrency key, with up to `limit` of those that hold them. */
+  readonly contention: (queue: string, key: string | null, limit: number) => Effect.Effect<Contention, EngineUnavailable>
   /** Tasks with ids behind `after` that fit; looks at up to `limit` tasks, so a page may be empty and not the last. */
   readonly matching: (matching: Matching, after: string, limit: number) => Effect.Effect<MatchedPage, EngineUnavailable>
   /** Newest first; with `running` only those that are. */
@@ -322,6 +432,10 @@ export class EngineReader extends Context.Tag("opsgate/engine/EngineReader")<Eng
   readonly bulkItems: (id: string, filter: { readonly after: number; readonly pending: boolean; readonly limit: number }) => Effect.Effect<ReadonlyArray<BulkItem>, EngineUnavailable>
   /** How many tasks, and idempotency keys, are as old as that, whatever still needs them. */
   readonly prunable: (state: FinalState, throughMs: number) => Effect.Effect<number, EngineUnavailable>
+  /** The record of commands, newest first: what the view `artifacts` holds. Reads the log from its end on. */
+  readonly commands: (filter: CommandFilter) => Effect.Effect<ReadonlyArray<CommandRecord>, EngineUnavailable>
+  /** Newest first. */
+  readonly keys: (filter: KeyFilter) => Effect.Effect<ReadonlyArray<KeyRecord>, EngineUnavailable>
   /** Null for an engine without files. */
   readonly storage: Effect.Effect<FileSizes | null, EngineUnavailable>
 }>() {}
@@ -375,7 +489,7 @@ export class Engine extends Context.Tag("opsgate/engine/Engine")<Engine, {
   /** Takes the write-ahead log into the file and empties it; false when a reader is in the way. */
   readonly checkpoint: Effect.Effect<boolean, EngineUnavailable>
 
-  /** Events after their commit that ask this process for work: `bulk.requested`, `retention.requested`. */
+  /** Events after their commit that ask this process for work: `bulk.requested`, `retention.requested`, `chat.replayed`. */
   readonly watchRequests: Effect.Effect<Queue.Dequeue<EventDraft>, never, Scope.Scope>
 
   /** The schedules with a tick that is due, those with a tick that waits for the end of a run, and the next instant at which one is due. */

@@ -1,10 +1,10 @@
 /** The reference engine: maps and lists. It is the model that the durable engine is checked against, and keeps nothing. */
 import { Context, Effect, Either, Layer, PubSub } from "effect"
-import { type Counter, countersOf, noCounts, noTallies, talliesOf, type Tally, tallyMinuteMs } from "../domain/Census.ts"
+import { type Counter, countersOf, endedByEvent, noCounts, noTallies, talliesOf, type Tally, tallyMinuteMs } from "../domain/Census.ts"
 import { type Book, type Candidate, type ClaimPolicy, type Lane, type LaneClock, type LaneSource, nextClaimMs, ownTurn, Session, type Turn } from "../domain/Claiming.ts"
 import type { Decision, StoredAnswer } from "../domain/Decision.ts"
+import { type ApprovedRun, approvedRun } from "../domain/LastApproved.ts"
 import { type Epoch, isRenewable } from "../domain/Lease.ts"
-import type { Message } from "../domain/Message.ts"
 import type { Refusal } from "../domain/Refusal.ts"
 import type { Now } from "../domain/Now.ts"
 import { heldName } from "../domain/Placement.ts"
@@ -13,9 +13,14 @@ import { isHeld, type Restored } from "../domain/Restored.ts"
 import { changed, type Step, type StepChange } from "../domain/Step.ts"
 import { type Attempt, isDead, type Task, type TaskId } from "../domain/Task.ts"
 import { chained, chainStart, type EventDraft, type TaskEvent } from "../domain/TaskEvent.ts"
-import { type Change, type ClaimRequest, Engine, EngineReader, EngineUnavailable, Instants, isRequest, type QueueView } from "./Engine.ts"
+import { type Change, type ClaimRequest, type Contention, Engine, EngineReader, EngineUnavailable, Instants, isRequest, type QueueView } from "./Engine.ts"
+import { clockSlackMs, tracedMax, type TracedMessage } from "../domain/Traced.ts"
+import { Witness } from "./Witness.ts"
+import * as MemoryAudits from "./MemoryAudits.ts"
 import * as MemorySchedules from "./MemorySchedules.ts"
+import * as MemoryStanding from "./MemoryStanding.ts"
 import * as MemoryUpkeep from "./MemoryUpkeep.ts"
+import { Rehearser } from "./Rehearsal.ts"
 
 const makeSteps = () => {
   const steps = new Map<TaskId, Map<number, Step>>()
@@ -29,6 +34,18 @@ const makeSteps = () => {
       if (after !== undefined) steps.set(task, known.set(number, after))
     }
   }
+}
+
+/** Tasks, and the last run of each kind that people let go. */
+const makeTasks = () => {
+  const tasks = new Map<TaskId, Task>()
+  const approved = new Map<string, ApprovedRun>()
+  const storeTask = (task: Task): void => {
+    const run = approvedRun(tasks.get(task.id), task)
+    if (run !== null) approved.set(run.kind, run)
+    tasks.set(task.id, task)
+  }
+  return { approved, storeTask, tasks }
 }
 
 /** Turns between queues and tenants, and the instants of the last starts under a rate. */
@@ -52,17 +69,41 @@ const makeTallies = () => {
       const total: Record<Tally, number> = noTallies()
       for (const { minuteMs, name } of tallied) if (minuteMs >= sinceMs) total[name] += 1
       return total
+    },
+    minutes: (sinceMs: number) => {
+      const firstMs: Partial<Record<Tally, number>> = {}
+      const lastMs: Partial<Record<Tally, number>> = {}
+      for (const { minuteMs, name } of tallied.filter((one) => one.minuteMs >= sinceMs)) {
+        firstMs[name] = Math.min(firstMs[name] ?? minuteMs, minuteMs)
+        lastMs[name] = Math.max(lastMs[name] ?? minuteMs, minuteMs)
+      }
+      return { firstMs, lastMs }
     }
   }
 }
 
+const countsOf = (tasks: Iterable<Task>): Record<Counter, number> => {
+  const total: Record<Counter, number> = noCounts()
+  for (const task of tasks) countersOf(task, (name) => void (total[name] += 1))
+  return total
+}
+
+const nowIn = (instants: Instants["Type"], epoch: Epoch | null, restored: Restored | null): Now => ({
+  wallMs: instants.wallMs(),
+  monoMs: instants.monoMs(),
+  epoch: epoch?.epoch ?? 0,
+  leaseUntilMonoMs: epoch?.leaseUntilMonoMs ?? 0,
+  restored
+})
+
 const makeStore = (stream: string, instants: Instants["Type"]) => {
-  const tasks = new Map<TaskId, Task>()
+  const { approved, storeTask, tasks } = makeTasks()
   const { of: stepsOf, steps, store: storeStep } = makeSteps()
   const attempts: Array<Attempt> = []
   const events: Array<TaskEvent> = []
   const tallies = makeTallies()
-  const messages: Array<Message> = []
+  const kept = MemoryStanding.make(instants.wallMs)
+  const messages: Array<TracedMessage> = []
   const answers = new Map<string, StoredAnswer & { readonly atMs: number }>()
   const bulks = MemoryUpkeep.makeBulks()
   const queues = new Map<string, QueueState>()
@@ -70,42 +111,31 @@ const makeStore = (stream: string, instants: Instants["Type"]) => {
   let epoch: Epoch | null = null
   let restored: Restored | null = null
 
-  const now = (): Now => ({
-    wallMs: instants.wallMs(),
-    monoMs: instants.monoMs(),
-    epoch: epoch?.epoch ?? 0,
-    leaseUntilMonoMs: epoch?.leaseUntilMonoMs ?? 0,
-    restored
-  })
-
   const append = (draft: EventDraft, at: number) => {
     events.push(chained(draft, { stream, seq: events.length + 1, at, prev: events.at(-1)?.hash ?? chainStart }))
     tallies.count(draft, at)
+    kept.marked(endedByEvent(draft), at)
   }
 
   const schedules = MemorySchedules.make(tasks)
 
   const apply = (decision: Decision<unknown>, at: number) => {
-    decision.tasks.forEach((task) => tasks.set(task.id, task))
+    kept.decided(decision, { queues, tasks }, at)
+    decision.tasks.forEach(storeTask)
     decision.queues.forEach((state) => queues.set(state.queue, state))
     decision.steps.forEach(storeStep)
     decision.schedules.forEach(schedules.store)
     attempts.push(...decision.attempts)
-    messages.push(...decision.messages)
+    decision.messages.forEach((message) => messages.push({ ...message, id: messages.length + 1, at }))
     decision.events.forEach((event) => append(event, at))
     decision.bulks.forEach(bulks.store)
     if (decision.remember !== null) answers.set(decision.remember.key, { ...decision.remember, atMs: at })
     if (decision.restored !== null) restored = decision.restored
   }
 
-  const counts = () => {
-    const total: Record<Counter, number> = noCounts()
-    for (const task of tasks.values()) countersOf(task, (name) => void (total[name] += 1))
-    return total
-  }
-
   const setEpoch = (next: Epoch) => {
     epoch = next
+    kept.renewed(next)
     return next
   }
 
@@ -115,17 +145,21 @@ const makeStore = (stream: string, instants: Instants["Type"]) => {
     starts,
     keepTurns,
     tasks,
+    approved,
     steps,
     stepsOf,
     attempts,
     events,
+    messages,
     answers,
     bulks,
-    now,
+    now: () => nowIn(instants, epoch, restored),
     append,
     apply,
-    counts,
+    counts: () => countsOf(tasks.values()),
     talliesSince: tallies.since,
+    tallyMinutes: tallies.minutes,
+    kept,
     epoch: () => epoch,
     restored: () => restored,
     setEpoch,
@@ -201,6 +235,22 @@ const viewsOf = (store: Store, nowMs: number): ReadonlyArray<QueueView> => {
   })
 }
 
+const byStart = (a: Task, b: Task): number => (a.startedAtMs ?? 0) - (b.startedAtMs ?? 0) || (a.id < b.id ? -1 : 1)
+
+const contentionIn = (store: Store, queue: string, key: string | null, limit: number): Contention => {
+  const book = bookOf(store)
+  const running = [...store.tasks.values()].filter((task) => task.state === "RUNNING" && task.queue === queue && (key === null ? task.lease !== null : task.concurrencyKey === key))
+  return {
+    running: book.running(queue),
+    runningHeavy: book.runningHeavy(),
+    runningAll: [...store.tasks.values()].filter(({ lease }) => lease !== null).length,
+    underKey: key === null ? 0 : book.runningUnder(queue, key),
+    holders: running.sort(byStart).slice(0, limit).map(({ id }) => id),
+    starts: book.starts(queue),
+    state: store.queues.get(queue) ?? null
+  }
+}
+
 const claimer = (store: Store) => (limit: number, policy: ClaimPolicy, now: Now, claim: (task: Task) => Decision<unknown>): void => {
   const session = new Session(policy, bookOf(store), sourcesOf(store), highestTurn(store), now.wallMs)
   for (let offered = 0; offered < limit; offered++) {
@@ -214,21 +264,33 @@ const claimer = (store: Store) => (limit: number, policy: ClaimPolicy, now: Now,
 
 const minimum = (values: ReadonlyArray<number>): number | null => (values.length === 0 ? null : Math.min(...values))
 
+const foundFor = <A>(store: Store, change: Change<A>) => {
+  const tasks = change.tasks.map((id) => store.tasks.get(id))
+  return {
+    tasks,
+    related: (change.related?.(tasks) ?? []).map((id) => store.tasks.get(id)),
+    steps: change.stepsOf === undefined ? [] : store.stepsOf(change.stepsOf),
+    stored: change.key === null ? undefined : store.answers.get(change.key),
+    holder: holderOf(store, change.unique?.(tasks) ?? null),
+    queue: change.queue === undefined ? undefined : store.queues.get(change.queue),
+    bulk: change.bulk === undefined ? undefined : store.bulks.find(change.bulk.id, change.bulk.number),
+    ...(change.schedule === undefined ? {} : { schedule: store.schedules.found(change.schedule) })
+  }
+}
+
+const rehearser = (store: Store): Rehearser["Type"] => ({
+  rehearse: <A>(change: Change<A>) =>
+    Effect.sync(() => {
+      const now = store.now()
+      const found = foundFor(store, change)
+      return { found, now, decision: change.rule(found, now) }
+    })
+})
+
 const committer = (store: Store, announce: Announce): Engine["Type"]["commit"] => <A>(change: Change<A>) =>
   Effect.suspend((): Effect.Effect<A, Refusal | EngineUnavailable> => {
     const now = store.now()
-    const tasks = change.tasks.map((id) => store.tasks.get(id))
-    const found = {
-      tasks,
-      related: (change.related?.(tasks) ?? []).map((id) => store.tasks.get(id)),
-      steps: change.stepsOf === undefined ? [] : store.stepsOf(change.stepsOf),
-      stored: change.key === null ? undefined : store.answers.get(change.key),
-      holder: holderOf(store, change.unique?.(tasks) ?? null),
-      queue: change.queue === undefined ? undefined : store.queues.get(change.queue),
-      bulk: change.bulk === undefined ? undefined : store.bulks.find(change.bulk.id, change.bulk.number),
-      ...(change.schedule === undefined ? {} : { schedule: store.schedules.found(change.schedule) })
-    }
-    const decision = change.rule(found, now)
+    const decision = change.rule(foundFor(store, change), now)
     if (decision.schedules.some((change) => change._tag === "Tick" && store.schedules.hasTick(change.tick))) {
       return Effect.fail(new EngineUnavailable({ operation: "write", why: "other", cause: new Error("the tick is there already") }))
     }
@@ -255,7 +317,7 @@ const writer = (store: Store, announce: Announce): Omit<Engine["Type"], "watch" 
         return decision
       })
       const answers = decisions.flatMap(({ answer }) => (Either.isRight(answer) ? [answer.right] : []))
-      return Effect.as(announce({ tasks: decisions.flatMap(({ tasks }) => tasks), events: [], queues: [], restored: null, schedules: [] }), answers)
+      return Effect.as(announce({ tasks: decisions.flatMap(({ tasks }) => tasks), events: decisions.flatMap(({ events }) => events), queues: [], restored: null, schedules: [] }), answers)
     }),
 
   openEpoch: (leaseMs, event) =>
@@ -299,33 +361,47 @@ const writer = (store: Store, announce: Announce): Omit<Engine["Type"], "watch" 
 
 const reader = (store: Store): EngineReader["Type"] => ({
   ...MemoryUpkeep.reading(store),
+  ...MemoryAudits.reading(store),
   get: (id) => Effect.sync(() => store.tasks.get(id)),
-  list: ({ before, dead, forkedFrom, leasedBefore, limit, parent, state, suffix }) =>
+  lastApproved: (kind) => Effect.sync(() => store.approved.get(kind)),
+  list: ({ before, dead, forkedFrom, leasedBefore, limit, parent, since, state, suffix, trace }) =>
     Effect.sync(() =>
       [...store.tasks.values()]
         .filter((task) => state === undefined || task.state === state)
         .filter((task) => leasedBefore === undefined || (task.lease !== null && task.lease.epoch < leasedBefore))
         .filter((task) => parent === undefined || task.parent?.task === parent)
         .filter((task) => forkedFrom === undefined || task.forkedFrom?.task === forkedFrom)
-        .filter((task) => before === undefined || task.id < before)
+        .filter((task) => (before === undefined || task.id < before) && (since === undefined || task.id >= since) && (trace === undefined || task.trace === trace))
         .filter((task) => suffix === undefined || task.id.endsWith(suffix))
         .filter((task) => dead === undefined || (isDead(task) && (dead.kind ?? task.kind) === task.kind && (dead.code === null || task.failure?.code === dead.code)))
         .sort((a, b) => (dead === undefined ? 0 : b.updatedAtMs - a.updatedAtMs) || (a.id < b.id ? 1 : -1))
         .slice(0, limit)
     ),
   queues: (nowMs) => Effect.sync(() => viewsOf(store, nowMs)),
+  contention: (queue, key, limit) => Effect.sync(() => contentionIn(store, queue, key, limit)),
   steps: (id) => Effect.sync(() => store.stepsOf(id)),
   attempts: (id) => Effect.sync(() => store.attempts.filter((attempt) => attempt.task === id)),
   events: (after, limit) => Effect.sync(() => store.events.slice(after, after + limit)),
+  traced: ({ fromMs, tasks, throughMs, trace }) =>
+    Effect.sync(() => {
+      const isBetween = ({ at }: { readonly at: number }) => at >= fromMs - clockSlackMs && at <= throughMs + clockSlackMs
+      const isAbout = (task: string | null) => tasks.some((id) => id === task)
+      return {
+        events: store.events.filter((event) => isBetween(event) && (isAbout(event.task) || (event.task === null && event.trace === trace))).slice(0, tracedMax),
+        messages: store.messages.filter((message) => isBetween(message) && isAbout(message.task))
+      }
+    }),
   schedules: Effect.sync(store.schedules.all),
   ticks: (name, limit) => Effect.sync(() => store.schedules.ticks(name, limit)),
   tickRanges: (name, limit) => Effect.sync(() => store.schedules.ranges(name, limit)),
-  summary: (sinceMs) =>
+  summary: (sinceMs, nowMs = Number.MAX_SAFE_INTEGER) =>
     Effect.sync(() => {
       const wholeMinute = sinceMs - (sinceMs % tallyMinuteMs)
       return {
         counts: store.counts(),
         tallies: store.talliesSince(wholeMinute),
+        standing: MemoryStanding.of(store, wholeMinute, nowMs),
+        sizes: null,
         leasedEarlier: [...store.tasks.values()].filter(({ lease }) => lease !== null && lease.epoch < (store.epoch()?.epoch ?? 0)).length,
         asOfSeq: store.events.length,
         sinceMs: wholeMinute,
@@ -336,21 +412,24 @@ const reader = (store: Store): EngineReader["Type"] => ({
 })
 
 /** Keeps everything in memory; `stream` names its log. */
-export const layer = (stream = "memory"): Layer.Layer<Engine | EngineReader, never, Instants> =>
+export const layer = (stream = "memory"): Layer.Layer<Engine | EngineReader | Rehearser, never, Instants> =>
   Layer.effectContext(
     Effect.gen(function*() {
       const store = makeStore(stream, yield* Instants)
       const changes = yield* PubSub.sliding<ReadonlyArray<Task>>(1024)
       const requests = yield* PubSub.sliding<EventDraft>(64)
       const scheduled = yield* PubSub.sliding<void>(1)
+      const witness = yield* Witness
       const announce: Announce = ({ events, queues, restored, schedules, tasks }) =>
         Effect.all([
+          Effect.sync(() => witness.saw(events, tasks)),
           PubSub.publishAll(requests, events.filter(isRequest)),
           schedules.length === 0 && restored === null ? Effect.void : PubSub.publish(scheduled, undefined),
           tasks.length === 0 && queues.length === 0 && restored === null ? Effect.void : PubSub.publish(changes, tasks)
         ])
       return Context.make(Engine, { ...writer(store, announce), watch: PubSub.subscribe(changes), watchRequests: PubSub.subscribe(requests), watchSchedules: PubSub.subscribe(scheduled) }).pipe(
-        Context.add(EngineReader, reader(store))
+        Context.add(EngineReader, reader(store)),
+        Context.add(Rehearser, rehearser(store))
       )
     })
   )

@@ -7,20 +7,27 @@ import type { EventDraft } from "../domain/TaskEvent.ts"
 import type { Decision } from "../domain/Decision.ts"
 import { type Epoch, isRenewable } from "../domain/Lease.ts"
 import type { Refusal } from "../domain/Refusal.ts"
-import type { Step } from "../domain/Step.ts"
+import { isHeld } from "../domain/Restored.ts"
 import { type Task, TaskId } from "../domain/Task.ts"
 import { type Change, type ClaimRequest, Engine, EngineReader, type EngineUnavailable, Fatal, Flush, Instants, isRequest, Storage } from "./Engine.ts"
+import { ChatStore } from "./ChatStore.ts"
+import * as ChatRows from "./sqlite/ChatRows.ts"
+import * as Chats from "./sqlite/Chats.ts"
+import { Witness } from "./Witness.ts"
 import * as Checkpoints from "./sqlite/Checkpoints.ts"
 import * as Database from "./sqlite/Database.ts"
 import * as Health from "./sqlite/Health.ts"
 import * as InstanceLock from "./sqlite/InstanceLock.ts"
+import { load, pure, RuleDefect } from "./sqlite/Loading.ts"
 import * as Retention from "./sqlite/Retention.ts"
 import * as Store from "./sqlite/Store.ts"
 import { orUnavailable } from "./sqlite/SqliteError.ts"
 import * as OpenFile from "./sqlite/OpenFile.ts"
 import * as Watermark from "./sqlite/Watermark.ts"
 import * as Writer from "./sqlite/Writer.ts"
+import { Rehearser } from "./Rehearsal.ts"
 import * as SqliteReader from "./SqliteReader.ts"
+import * as SqliteRehearser from "./SqliteRehearser.ts"
 
 export interface Options {
   readonly file: string
@@ -31,9 +38,9 @@ export interface Options {
 }
 
 /** Runs a job in the writer's next transaction. An interrupted caller does not stop the job. */
-const jobRunner = (writer: Writer.Writer) => <A, E>(apply: () => Either.Either<A, E>, onCommitted: () => void): Effect.Effect<A, E | EngineUnavailable> =>
+const jobRunner = (writer: Writer.Writer) => <A, E>(apply: () => Either.Either<A, E>, onCommitted: () => void, waits?: Change<A>["waits"]): Effect.Effect<A, E | EngineUnavailable> =>
   Effect.async<A, E | EngineUnavailable>((resume) => {
-    writer.submit({
+    const job: Writer.Job = {
       apply: () => {
         const outcome = attempt(apply)
         return () => {
@@ -42,7 +49,9 @@ const jobRunner = (writer: Writer.Writer) => <A, E>(apply: () => Either.Either<A
         }
       },
       fail: (error) => resume(Effect.fail(error))
-    })
+    }
+    writer.submit(job)
+    waits?.(() => writer.withdraw(job))
   })
 
 // A rule that throws is a bug: it stored nothing, and its neighbours are none the worse. What the store throws goes on to the
@@ -63,42 +72,13 @@ const settledBy = <A>(apply: () => A): Either.Either<A, unknown> => {
   }
 }
 
-const nobody: ReadonlyArray<Task> = []
-const noSteps: ReadonlyArray<Step> = []
 const anything: ClaimPolicy = {}
 
-class RuleDefect extends Error {}
-
-const pure = <A>(rule: () => A): A => {
-  try {
-    return rule()
-  } catch (cause) {
-    throw new RuleDefect("a rule threw", { cause })
-  }
-}
-
 /** Applies a change within the open transaction. */
-const applier = (store: Store.Store) => <A>({ bulk, key, queue, related, rule, schedule, stepsOf, tasks, unique }: Change<A>): Decision<A> => {
-  const now = store.now()
-  const loaded = tasks.map(store.load)
-  const others = related === undefined ? nobody : pure(() => related(loaded)).map(store.load)
-  const stored = key === null ? undefined : store.answer(key)
-  const steps = stepsOf === undefined ? noSteps : store.steps(stepsOf)
-  const name = unique === undefined ? null : pure(() => unique(loaded))
-  const holder = name === null ? undefined : store.holder(name)
-  const found = {
-    tasks: loaded,
-    related: others,
-    steps,
-    stored,
-    holder,
-    queue: queue === undefined ? undefined : store.queue(queue),
-    bulk: bulk === undefined ? undefined : store.bulk(bulk.id, bulk.number),
-    ...(schedule === undefined ? {} : { schedule: store.foundSchedule(schedule) })
-  }
-  const decision = pure(() => rule(found, now))
-  const runs = found.schedule?.open ?? nobody
-  store.apply(decision, others.length === 0 && holder === undefined && runs.length === 0 ? loaded : [...loaded, ...others, holder, ...runs], now.wallMs)
+const applier = (store: Store.Store) => <A>(change: Change<A>): Decision<A> => {
+  const { before, found, now } = load(store, change)
+  const decision = pure(() => change.rule(found, now))
+  store.apply(decision, before, now.wallMs)
   return decision
 }
 
@@ -138,6 +118,7 @@ interface Channels {
   readonly changes: PubSub.PubSub<ReadonlyArray<Task>>
   readonly requests: PubSub.PubSub<EventDraft>
   readonly scheduled: PubSub.PubSub<void>
+  readonly witness: Witness["Type"]
 }
 
 type Announced = Pick<Decision<unknown>, "tasks" | "events" | "queues" | "restored" | "schedules">
@@ -146,9 +127,10 @@ type Announce = (stored: Announced) => void
 const nothing: Announced = { tasks: [], events: [], queues: [], restored: null, schedules: [] }
 
 /** Says what was committed. The changes of one transaction are told together, after everybody in it was answered. */
-const announcer = ({ changes, requests, scheduled }: Channels): Announce => {
+const announcer = ({ changes, requests, scheduled, witness }: Channels): Announce => {
   let told: Array<Task> | null = null
   return ({ events, queues, restored, schedules, tasks }) => {
+    if (events.length > 0) witness.saw(events, tasks)
     for (const event of events) if (isRequest(event)) requests.unsafeOffer(event)
     if (schedules.length > 0 || restored !== null) scheduled.unsafeOffer(undefined)
     if (tasks.length === 0 && queues.length === 0 && restored === null) return
@@ -188,24 +170,28 @@ const makeEngine = (store: Store.Store, writer: Writer.Writer, retention: Retent
       const decision = applied(change)
       stored = decision
       return decision.answer
-    }, () => announce(stored))
+    }, () => announce(stored), change.waits)
   }
 
   const claim = <A>({ limit, policy = anything, rule }: ClaimRequest<A>) => {
     let changed: ReadonlyArray<Task> = []
+    let told: ReadonlyArray<EventDraft> = []
     return job(() => {
       const now = store.now()
       const answers: Array<A> = []
       const all: Array<Task> = []
+      const events: Array<EventDraft> = []
       store.claim(limit, policy, now, (task) => {
         const decision = pure(() => rule(task, now))
         all.push(...decision.tasks)
+        events.push(...decision.events)
         if (Either.isRight(decision.answer)) answers.push(decision.answer.right)
         return decision
       })
       changed = all
+      told = events
       return Either.right(answers)
-    }, () => announce({ tasks: changed, events: [], queues: [], restored: null, schedules: [] }))
+    }, () => announce({ tasks: changed, events: told, queues: [], restored: null, schedules: [] }))
   }
 
   return {
@@ -282,7 +268,7 @@ export const layer = ({ behind = false, file: named, streamId }: Options) =>
         (writer) => Effect.sync(() => writer.close())
       )
       const retention = yield* orUnavailable("prepare the database", () => Retention.make(db, store))
-      const channels = { changes: yield* PubSub.sliding<ReadonlyArray<Task>>(1024), requests: yield* PubSub.sliding<EventDraft>(64), scheduled: yield* PubSub.sliding<void>(1) }
+      const channels = { changes: yield* PubSub.sliding<ReadonlyArray<Task>>(1024), requests: yield* PubSub.sliding<EventDraft>(64), scheduled: yield* PubSub.sliding<void>(1), witness: yield* Witness }
       const reader = yield* SqliteReader.make(file)
       const opened = yield* orUnavailable("find the database", () => OpenFile.make(db, file))
       const onBeat = () => {
@@ -290,7 +276,14 @@ export const layer = ({ behind = false, file: named, streamId }: Options) =>
         if (lost !== null) fatal.die(lost)
         marker.sync()
       }
-      return Context.make(Engine, makeEngine(store, writer, retention, channels, onBeat)).pipe(Context.add(EngineReader, reader), Context.add(Storage, { file, trouble: health.trouble }))
+      const chats = yield* orUnavailable("prepare the database", () => Chats.make(db))
+      const out = yield* PubSub.sliding<void>(1)
+      return Context.make(Engine, makeEngine(store, writer, retention, channels, onBeat)).pipe(
+        Context.add(EngineReader, reader),
+        Context.add(ChatStore, ChatRows.make(chats, jobRunner(writer), { wallMs: instants.wallMs, record: store.append, isHeld: () => isHeld(store.now().restored), out })),
+        Context.add(Rehearser, SqliteRehearser.make(file, instants)),
+        Context.add(Storage, { file, trouble: health.trouble, over: health.over })
+      )
     })
   )
 

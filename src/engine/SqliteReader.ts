@@ -1,39 +1,25 @@
 /** Reading the file through a read-only connection of its own: it waits for no writer, and works while another process writes. */
-import { statSync } from "node:fs"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as Reactivity from "@effect/experimental/Reactivity"
 import type { SqlError } from "@effect/sql/SqlError"
 import { Effect, Layer, type Scope } from "effect"
-import { type Counter, noCounts, noTallies, type Tally, tallyMinuteMs } from "../domain/Census.ts"
-import type { Epoch } from "../domain/Lease.ts"
+import { tallyMinuteMs } from "../domain/Census.ts"
+import type { ApprovedRun } from "../domain/LastApproved.ts"
 import { TaskId } from "../domain/Task.ts"
 import type { Schedule, TickRange, TickRow } from "../domain/Schedule.ts"
 import type { Step } from "../domain/Step.ts"
 import { chainStart, type TaskEvent } from "../domain/TaskEvent.ts"
-import { EngineReader, type EngineUnavailable, type FileSizes, type QueueView, type TaskFilter } from "./Engine.ts"
+import { type Contention, EngineReader, type EngineUnavailable, type FileSizes, type QueueView, type Summary, type TaskFilter } from "./Engine.ts"
+import * as Audits from "./sqlite/Audits.ts"
 import * as Bulks from "./sqlite/Bulks.ts"
-import { incremental } from "./sqlite/Retention.ts"
+import * as Beside from "./sqlite/Contention.ts"
 import { DatabaseRefused, readVersion } from "./sqlite/Database.ts"
-import { restoresVersion } from "./sqlite/Migrations.ts"
-import { attemptOf, type AttemptRow, eventOf, type EventRow, stepOf, type StepRow, taskOf, type TaskRow } from "./sqlite/Rows.ts"
+import { approvalsVersion, queuesVersion } from "./sqlite/Migrations.ts"
+import { approvedOf, attemptOf, type AttemptRow, eventOf, type EventRow, stepOf, type StepRow, taskOf, type TaskRow } from "./sqlite/Rows.ts"
 import { rangeOf, scheduleOf, type ScheduleRow, type StoredRange, type StoredTick, tickOf } from "./sqlite/ScheduleStore.ts"
 import { orUnavailable, unavailable } from "./sqlite/SqliteError.ts"
-
-interface CountRow {
-  readonly what: "counter" | "tally" | "seq" | "leased_earlier" | "held_since_ms" | "epoch" | "lease_until_ms" | "lease_until_mono_ms"
-  readonly name: string
-  readonly value: number
-}
-
-// One statement is one read transaction: the counts and the event they are true for belong together.
-const summarySql = `
-  SELECT 'counter' AS what, name, value FROM counter
-  UNION ALL SELECT 'tally', name, SUM(value) FROM tally WHERE minute_ms >= ? GROUP BY name
-  UNION ALL SELECT 'seq', '', COALESCE(MAX(seq), 0) FROM event
-  UNION ALL SELECT 'leased_earlier', '', COUNT(*) FROM task WHERE epoch IS NOT NULL AND epoch < (SELECT MAX(epoch) FROM epoch)
-  UNION ALL SELECT * FROM (SELECT 'epoch', '', epoch FROM epoch ORDER BY epoch DESC LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT 'lease_until_ms', '', lease_until_ms FROM epoch ORDER BY epoch DESC LIMIT 1)
-  UNION ALL SELECT * FROM (SELECT 'lease_until_mono_ms', '', lease_until_mono_ms FROM epoch ORDER BY epoch DESC LIMIT 1)`
+import * as Summaries from "./sqlite/Summaries.ts"
+import * as Traces from "./sqlite/Traces.ts"
 
 interface QueueRow {
   readonly queue: string
@@ -73,11 +59,7 @@ const queueOf = ({ actor, depth, due, oldest, paused, queue, reason, running, si
   state: paused === null ? null : { queue, paused: paused === 1, sinceMs: since_ms ?? 0, actor: actor ?? "", reason: reason ?? "" }
 })
 
-// Files of the first versions do not know it: they are read as they are.
-const heldSql = `
-  UNION ALL SELECT * FROM (SELECT 'held_since_ms', '', at_ms FROM restored WHERE released_at_ms IS NULL ORDER BY number DESC LIMIT 1)`
-
-const listSql = ({ before, dead, forkedFrom, leasedBefore, limit, parent, state, suffix }: TaskFilter): readonly [string, ReadonlyArray<string | number>] => {
+const listSql = ({ before, dead, forkedFrom, leasedBefore, limit, parent, since, state, suffix, trace }: TaskFilter): readonly [string, ReadonlyArray<string | number>] => {
   const conditions: Array<string> = ["1"]
   const values: Array<string | number> = []
   const where = (condition: string, value: string | number) => {
@@ -89,6 +71,8 @@ const listSql = ({ before, dead, forkedFrom, leasedBefore, limit, parent, state,
   if (parent !== undefined) where("parent = ?", parent)
   if (forkedFrom !== undefined) where("forked_from = ?", forkedFrom)
   if (before !== undefined) where("id < ?", before)
+  if (since !== undefined) where("id >= ?", since)
+  if (trace !== undefined) where("spec ->> '$.trace' = ?", trace)
   if (suffix !== undefined) where("id LIKE '%' || ?", suffix)
   if (dead !== undefined) conditions.push("dead_since_ms IS NOT NULL")
   if (dead !== undefined && dead.kind !== null) where("json_extract(spec, '$.kind') = ?", dead.kind)
@@ -105,7 +89,7 @@ export const make = (file: string): Effect.Effect<EngineReader["Type"], Database
       Effect.provide(Reactivity.layer),
       Effect.catchAllDefect((cause) => Effect.fail(unavailable("open the database", cause)))
     )
-    const all = <Row, A>(statement: string, values: ReadonlyArray<string | number>, decode: (rows: ReadonlyArray<Row>) => A) =>
+    const all = <Row, A>(statement: string, values: ReadonlyArray<string | number | null>, decode: (rows: ReadonlyArray<Row>) => A) =>
       sql.unsafe<Row & object>(statement, values).pipe(
         Effect.mapError((cause: SqlError) => unavailable("read", cause.cause)),
         Effect.flatMap((rows) => orUnavailable("read", () => decode(rows)))
@@ -114,12 +98,18 @@ export const make = (file: string): Effect.Effect<EngineReader["Type"], Database
 
     return {
       ...upkeepOf(all, file),
+      ...Audits.reading(all),
+      traced: Traces.traced(all),
       get: (id) => all<TaskRow, ReturnType<typeof taskOf> | undefined>("SELECT id, spec, progress FROM task WHERE id = ?", [id], (rows) => rows.map(taskOf)[0]),
+      lastApproved: (kind) =>
+        version < approvalsVersion ? Effect.sync((): ApprovedRun | undefined => undefined) : all<{ facts: string }, ApprovedRun | undefined>("SELECT facts FROM approved WHERE kind = ?", [kind], (rows) => rows.map(approvedOf)[0]),
       list: (filter) => {
         const [statement, values] = listSql(filter)
         return all<TaskRow, ReadonlyArray<ReturnType<typeof taskOf>>>(statement, values, (rows) => rows.map(taskOf))
       },
       queues: (nowMs) => all<QueueRow, ReadonlyArray<QueueView>>(queuesSql, [nowMs, nowMs], (rows) => rows.map(queueOf)),
+      contention: (queue, key, limit) =>
+        version < queuesVersion ? Effect.succeed(Beside.nothing) : all<Beside.Row, Contention>(Beside.sql, [queue, key, limit], (rows) => Beside.contentionOf(rows, queue)),
       steps: (id) =>
         all<StepRow, ReadonlyArray<Step>>(
           "SELECT task, number, name, state, place, result, code, error, started_at_ms, ended_at_ms FROM step WHERE task = ? ORDER BY number",
@@ -138,14 +128,18 @@ export const make = (file: string): Effect.Effect<EngineReader["Type"], Database
         all<StoredTick, ReadonlyArray<TickRow>>("SELECT * FROM tick WHERE schedule = ? ORDER BY nominal_ms DESC LIMIT ?", [name, limit], (rows) => rows.map(tickOf)),
       tickRanges: (name, limit) =>
         all<StoredRange, ReadonlyArray<TickRange>>("SELECT * FROM tick_range WHERE schedule = ? ORDER BY from_ms DESC LIMIT ?", [name, limit], (rows) => rows.map(rangeOf)),
-      summary: (sinceMs) => {
+      summary: (sinceMs, nowMs = Number.MAX_SAFE_INTEGER) => {
         const wholeMinute = sinceMs - (sinceMs % tallyMinuteMs)
-        return all<CountRow, ReturnType<typeof summarised>>(version < restoresVersion ? summarySql : `${summarySql}${heldSql}`, [wholeMinute], (rows) => summarised(rows, wholeMinute))
+        const read = ([statement, values]: readonly [string, ReadonlyArray<number>]) =>
+          all<Summaries.Row, Summary>(statement, values, (rows) => Summaries.summaryOf(rows, version, wholeMinute, file))
+        // Whoever asks what is wrong is told what can still be read.
+        return Effect.catchIf(read(Summaries.sqlOf(version, wholeMinute, nowMs)), ({ why }) => why === "damaged", () =>
+          Effect.map(read(Summaries.leanSqlOf(version, wholeMinute, nowMs)), (summary): Summary => ({ ...summary, standing: null, damaged: true })))
       }
     }
   })
 
-type All = <Row, A>(statement: string, values: ReadonlyArray<string | number>, decode: (rows: ReadonlyArray<Row>) => A) => Effect.Effect<A, EngineUnavailable>
+type All = <Row, A>(statement: string, values: ReadonlyArray<string | number | null>, decode: (rows: ReadonlyArray<Row>) => A) => Effect.Effect<A, EngineUnavailable>
 
 const bulkColumns = "bulk, number, task, outcome, code, at_ms"
 
@@ -178,38 +172,12 @@ const upkeepOf = (all: All, file: string) => ({
     ),
   prunable: (state, throughMs) =>
     all<{ count: number }, number>("SELECT COUNT(*) AS count FROM task WHERE state = ? AND ended_at_ms <= ?", [state, throughMs], (rows) => rows[0]?.count ?? 0),
-  storage: all<{ page_size: number; page_count: number; freelist_count: number; auto_vacuum: number }, FileSizes>(
-    "SELECT page_size, page_count, freelist_count, auto_vacuum FROM pragma_page_size, pragma_page_count, pragma_freelist_count, pragma_auto_vacuum",
-    [],
-    ([row]) => {
-      const pageBytes = row?.page_size ?? 0
-      return { fileBytes: pageBytes * (row?.page_count ?? 0), freeBytes: pageBytes * (row?.freelist_count ?? 0), walBytes: sizeOf(`${file}-wal`), pageBytes, shrinks: row?.auto_vacuum === incremental }
-    }
-  )
+  storage: all<Summaries.PagesRow, FileSizes>(Summaries.pagesSql, [], ([row]) => Summaries.sizesOf(row, file))
 }) satisfies Partial<EngineReader["Type"]>
-
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 
 // Each event carries the hash of the one before it, so the row at `after` is read too and only lends its hash.
 const linked = (rows: ReadonlyArray<EventRow>, stream: string, after: number): ReadonlyArray<TaskEvent> =>
   rows.map((row, index) => eventOf(row, stream, rows[index - 1]?.hash ?? chainStart)).filter((event) => event.seq > after)
-
-const summarised = (rows: ReadonlyArray<CountRow>, sinceMs: number) => {
-  const counts: Record<Counter, number> = noCounts()
-  const tallies: Record<Tally, number> = noTallies()
-  const single = { seq: 0, leased_earlier: 0, held_since_ms: 0, epoch: 0, lease_until_ms: 0, lease_until_mono_ms: 0 }
-  for (const { name, value, what } of rows) {
-    if (what === "counter" && isName(counts, name)) counts[name] = value
-    else if (what === "tally" && isName(tallies, name)) tallies[name] = value
-    else if (what !== "counter" && what !== "tally") single[what] = value
-  }
-  const epoch: Epoch | null = single.epoch === 0
-    ? null
-    : { epoch: single.epoch, leaseUntilMs: single.lease_until_ms, leaseUntilMonoMs: single.lease_until_mono_ms }
-  return { counts, tallies, leasedEarlier: single.leased_earlier, asOfSeq: single.seq, sinceMs, epoch, heldSinceMs: single.held_since_ms === 0 ? null : single.held_since_ms }
-}
-
-const isName = <K extends string>(table: Readonly<Record<K, number>>, name: string): name is K => name in table
 
 /** Only reads: for command-line verbs that look, whether or not a server runs. */
 export const layer = (file: string) => Layer.scoped(EngineReader, make(file))

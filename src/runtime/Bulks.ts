@@ -6,10 +6,13 @@
 import { Duration, Effect, Either, FiberMap, Queue } from "effect"
 import { type Bulk, type BulkItem } from "../domain/Bulk.ts"
 import { carryOutItem, endBulk, giveUpItem, namingBulk } from "../domain/BulkRules.ts"
+import type { Kind } from "../domain/Kind.ts"
+import { matrix } from "../domain/Matrix.ts"
 import { onTask } from "../domain/OnTask.ts"
 import { ownName } from "../domain/Placement.ts"
 import { ItemNotStored, type Refusal } from "../domain/Refusal.ts"
 import { type Change, Engine, EngineReader, type EngineUnavailable, type Found, Instants } from "../engine/Engine.ts"
+import { pause } from "../engine/Patience.ts"
 import { patience, patiently } from "./Patience.ts"
 
 /** The most items of a batch. */
@@ -21,11 +24,11 @@ const triesMax = 3
 /** Bulk commands that are carried out at once. */
 const runningMax = 100
 
-/** The version in which a kind is declared now. */
-export type VersionOf = (kind: string) => string | undefined
+/** A kind as it is declared now. */
+export type KindOf = (kind: string) => Kind | undefined
 
-const changeFor = ({ number, task }: BulkItem, bulk: Bulk, versionOf: VersionOf): Change<unknown> => {
-  const change = onTask(task, (found, now, { bulk, holder }) => carryOutItem(bulk, found, { version: versionOf(found.kind), holder }, now))
+const changeFor = ({ number, task }: BulkItem, bulk: Bulk, kindOf: KindOf): Change<unknown> => {
+  const change = onTask(task, (found, now, { bulk, holder }) => carryOutItem(bulk, found, { kind: kindOf(found.kind), holder }, now))
   return { ...change, ...(bulk.verb === "recover" ? { unique: ownName } : {}), bulk: { id: bulk.id, number }, rule: (found: Found, now) => namingBulk(change.rule(found, now), bulk.id) }
 }
 
@@ -77,7 +80,7 @@ const givingUp = (bulk: string) => {
 }
 
 /** Carries out one bulk command to its end. Answers when it has ended, or was stopped. */
-export const carryOut = (id: string, versionOf: VersionOf): Effect.Effect<void, EngineUnavailable, Engine | EngineReader | Instants> =>
+export const carryOut = (id: string, kindOf: KindOf): Effect.Effect<void, EngineUnavailable, Engine | EngineReader | Instants> =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const reader = yield* EngineReader
@@ -101,9 +104,9 @@ export const carryOut = (id: string, versionOf: VersionOf): Effect.Effect<void, 
       }
       yield* Effect.sleep(Duration.millis(Math.max(0, readyMs - monoMs())))
       readyMs = Math.max(readyMs, monoMs()) + windowMs
-      const answers = yield* engine.commitAll(items.map((item) => changeFor(item, bulk, versionOf)))
+      const answers = yield* engine.commitAll(items.map((item) => changeFor(item, bulk, kindOf)))
       yield* giveUp(items, answers)
-      if (answers.some(unstored)) yield* Effect.sleep("1 second")
+      if (answers.some(unstored)) yield* pause(matrix.bulk_batch.retry)
       // Nothing came of any of them: then it was stopped.
       return !answers.every(isNothing) || (yield* reader.bulk(id))?.bulk.state === "running"
     })
@@ -111,7 +114,7 @@ export const carryOut = (id: string, versionOf: VersionOf): Effect.Effect<void, 
   })
 
 /** Carries out whatever is asked for, each bulk command in a fiber of its own, until it is interrupted. */
-export const loop = (versionOf: VersionOf) =>
+export const loop = (kindOf: KindOf) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const reader = yield* EngineReader
@@ -120,7 +123,7 @@ export const loop = (versionOf: VersionOf) =>
     const requests = yield* engine.watchRequests
     const look = Effect.gen(function*() {
       for (const { id } of yield* reader.bulks({ running: true, limit: runningMax })) {
-        const carried = Effect.retry(carryOut(id, versionOf), { schedule: patience, while: ({ why }) => why !== "closed" }).pipe(
+        const carried = Effect.retry(carryOut(id, kindOf), { schedule: patience, while: ({ why }) => why !== "closed" }).pipe(
           Effect.catchAll((error) => Effect.logWarning("a bulk command was left", { bulk: id, reason: error.message })),
           // Its place is free for one that waits.
           Effect.zipRight(Queue.offer(ended, undefined))

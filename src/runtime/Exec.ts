@@ -12,18 +12,19 @@ import { mkdir, open } from "node:fs/promises"
 import { Socket } from "node:net"
 import { dirname } from "node:path"
 import type { Readable, Writable } from "node:stream"
+import { matrix } from "../domain/Matrix.ts"
 import { type ExitRecord, read, RECORD_FILE, tail } from "./ExecRecord.ts"
 import * as ProcessTable from "./ProcessTable.ts"
 import type { Job } from "./supervisor/Job.ts"
 
 /** How long a supervisor may take to get ready. Usually it takes a twentieth of a second; a machine that swaps takes longer. */
-const READY_WITHIN = Duration.seconds(10)
+const READY_WITHIN = Duration.millis(matrix.prepare.timeoutMs)
 
 /** How often a supervisor is looked at, in case it is killed. Its record is noticed at once. */
-const LIVENESS_POLL = Duration.millis(500)
+const LIVENESS_POLL = Duration.millis(matrix.command_end.roundMs)
 
 /** How long processes that outlived their supervisor may take to end by themselves when they are told to. */
-const SURVIVOR_GRACE = Duration.seconds(2)
+const SURVIVOR_GRACE = Duration.millis(matrix.survivors.timeoutMs)
 
 /** A supervisor's whole environment: where `mkfifo` is. What the server knows is not handed on. */
 const SUPERVISOR_ENV = { PATH: "/usr/bin:/bin" } as const

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { Json } from "../domain/Canonical.ts"
 import type { Finding, Outcome } from "../domain/Execution.ts"
 import type { Kind } from "../domain/Kind.ts"
+import { traceparentOf } from "../domain/Ids.ts"
 import type { Held } from "../domain/Lease.ts"
 import { storedError } from "../domain/Redaction.ts"
 import type { StepDraft } from "../domain/Step.ts"
@@ -11,7 +12,7 @@ import { closeDeadlineMs } from "../domain/Timeout.ts"
 import type { Task } from "../domain/Task.ts"
 import type { RunsStorage } from "../engine/Engine.ts"
 import { type Exec, type ExecUnavailable, type JobRef } from "./Exec.ts"
-import { outcomeOf } from "./ExecOutcome.ts"
+import { outcomeOf, tailFor, tailRead } from "./ExecOutcome.ts"
 import type { Handler } from "./Handler.ts"
 import { whyOf } from "./RunsDisk.ts"
 
@@ -29,9 +30,6 @@ export interface Command {
 /** The one step of such a task. */
 const step = 1
 
-/** How much of the end of stderr goes into the record of a failure, in bytes. */
-const tailBytes = 1500
-
 // A folder per generation: a second start under the same attempt never meets the files of the first.
 const dirFor = (runsDir: string, task: Task): string => join(runsDir, task.id, `${task.attempt}-${task.generation}`)
 
@@ -41,7 +39,9 @@ const environment = ({ env }: Command, task: Task, held: Held): Readonly<Record<
   OPSGATE_DISPATCH_KEY: task.dispatchKey,
   OPSGATE_ATTEMPT: String(task.attempt),
   OPSGATE_GENERATION: String(held.generation),
-  OPSGATE_TRACE: task.trace
+  OPSGATE_TRACE: task.trace,
+  // W3C Trace Context: what the command calls can go on under the trace of its task.
+  TRACEPARENT: traceparentOf(task, step)
 })
 
 const unavailable = ({ message }: ExecUnavailable): Outcome => ({ _tag: "NotStarted", code: "exec_unavailable", error: storedError(message) })
@@ -68,11 +68,17 @@ const draftFor = (task: Task, effect: Kind["effect"], supervisor: JobRef): StepD
   supervisor
 })
 
+const limitsOf = ({ killGraceMs, outputCapBytes }: Command, { limits: { heartbeatMs } }: Task) => ({
+  kill_grace_ms: killGraceMs,
+  output_cap_bytes: outputCapBytes,
+  ...(heartbeatMs === undefined ? {} : { heartbeat_ms: heartbeatMs })
+})
+
 /** The handler of one kind whose outputs are kept under the folder of `disk`. `wallMs` reads the clock. */
 export const make = (exec: Exec["Type"], kind: Kind, command: Command, disk: RunsStorage["Type"], wallMs: () => number): Handler => {
-  const outcome = (ref: JobRef, end: Effect.Effect.Success<ReturnType<typeof exec.awaitEnd>>): Effect.Effect<Outcome> =>
+  const outcome = (task: Task, ref: JobRef, end: Effect.Effect.Success<ReturnType<typeof exec.awaitEnd>>): Effect.Effect<Outcome> =>
     end._tag === "Finished"
-      ? Effect.map(exec.tail(ref, "stderr.log", tailBytes), (tail) => outcomeOf(end.record, kind.effect, tail))
+      ? Effect.map(exec.tail(ref, "stderr.log", tailRead), (tail) => outcomeOf(end.record, kind.effect, tailFor(task, tail)))
       : Effect.map(ended(ref), (error): Outcome =>
         kind.effect === "dangerous" ? { _tag: "Unknown", code: "supervisor_gone", error } : { _tag: "Failed", code: "supervisor_gone", error })
 
@@ -82,9 +88,9 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, disk: Run
       ? Effect.succeed("its supervisor ended without leaving a record; the command may still run")
       : Effect.as(exec.endSurvivors(ref), "its supervisor ended without leaving a record")
 
-  const untilEnd = (ref: JobRef, cancelRequested: Effect.Effect<void>): Effect.Effect<Outcome> =>
+  const untilEnd = (task: Task, ref: JobRef, cancelRequested: Effect.Effect<void>): Effect.Effect<Outcome> =>
     Effect.raceFirst(exec.awaitEnd(ref), Effect.zipRight(cancelRequested, Effect.zipRight(exec.abort(ref), Effect.never))).pipe(
-      Effect.flatMap((end) => outcome(ref, end))
+      Effect.flatMap((end) => outcome(task, ref, end))
     )
 
   const timeoutFor = ({ limits, queuedAtMs }: Task): number => {
@@ -102,14 +108,13 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, disk: Run
         env: environment(command, task, held),
         stdin: task.payload,
         timeout_ms: timeoutFor(task),
-        kill_grace_ms: command.killGraceMs,
-        output_cap_bytes: command.outputCapBytes,
+        ...limitsOf(command, task),
         marker: `${task.id}/${task.attempt}-${held.generation}`
       })
     )
 
   return {
-    version: kind.version,
+    kind,
 
     run: ({ asked, begin, held, steps, task }) => {
       const known = steps.find(({ number, state }) => number === step && state === "succeeded")
@@ -125,7 +130,7 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, disk: Run
               // A word that did not arrive started nothing. One that did: from here on the record decides.
               ? Effect.matchEffect(go(startBeforeMonoMs), {
                 onFailure: (failure) => Effect.succeed(unavailable(failure)),
-                onSuccess: () => Effect.interruptible(untilEnd(supervisor, asked.requested))
+                onSuccess: () => Effect.interruptible(untilEnd(task, supervisor, asked.requested))
               })
               : Effect.as(discard, { _tag: "Stopped", compensated: false } as const)
           )
@@ -138,14 +143,14 @@ export const make = (exec: Exec["Type"], kind: Kind, command: Command, disk: Run
       if (ref === null) return Effect.succeed({ _tag: "NotBegun" })
       return Effect.flatMap(exec.inspect(ref), (found): Effect.Effect<Finding> => {
         if (found._tag === "Alive") return Effect.succeed(found)
-        if (found._tag === "Finished") return Effect.map(outcome(ref, found), (result) => ({ _tag: "Finished", outcome: result }) as const)
+        if (found._tag === "Finished") return Effect.map(outcome(task, ref, found), (result) => ({ _tag: "Finished", outcome: result }) as const)
         return Effect.map(ended(ref), (error) => ({ _tag: "Gone", error }) as const)
       })
     },
 
     watch: (task, cancelRequested) => {
       const ref = task.intents[0]?.supervisor ?? null
-      return ref === null ? Effect.dieMessage(`task ${task.id} has nothing to watch`) : untilEnd(ref, cancelRequested)
+      return ref === null ? Effect.dieMessage(`task ${task.id} has nothing to watch`) : untilEnd(task, ref, cancelRequested)
     }
   }
 }

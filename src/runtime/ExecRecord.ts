@@ -4,9 +4,11 @@
  * Anybody who runs as the same user can write in a run's folder, and disks forget: what is not exactly a record is
  * `Damaged`, and no part of it is used.
  */
-import { Effect, Either, Schedule, Schema } from "effect"
+import { Effect, Either, Schema } from "effect"
 import { type FileHandle, open } from "node:fs/promises"
 import { join } from "node:path"
+import { matrix } from "../domain/Matrix.ts"
+import { scheduleOf } from "../engine/Patience.ts"
 import type { ExitRecord as Written } from "./supervisor/ExitRecord.ts"
 
 /** Name of the record in the folder of its run. */
@@ -16,7 +18,7 @@ export const RECORD_FILE = "exit.json"
 const RECORD_BYTES_MAX = 16 * 1024
 
 /** How often a record that is there but cannot be read (no descriptors left, an error of the disk) is tried again. */
-const patience = Schedule.intersect(Schedule.spaced("100 millis"), Schedule.recurs(5))
+const patience = scheduleOf(matrix.exit_record.retry)
 
 const Count = Schema.Number.pipe(Schema.filter((n) => Number.isSafeInteger(n) && n >= 0))
 const Pid = Count.pipe(Schema.greaterThan(0))
@@ -29,7 +31,7 @@ const Output = Schema.Struct({
 }).pipe(Schema.filter(({ bytes, stored_bytes }) => stored_bytes <= bytes))
 
 const always = { v: Schema.Literal(1), ended_at_ms: Count, stdout: Output, stderr: Output }
-const ran = { ...always, cause: Schema.NullOr(Schema.Literal("timeout", "aborted")), error: Schema.Null, started_at_ms: Count, command_pid: Pid }
+const ran = { ...always, cause: Schema.NullOr(Schema.Literal("timeout", "heartbeat", "aborted")), error: Schema.Null, started_at_ms: Count, command_pid: Pid }
 const neverRan = { ...always, exit_code: Schema.Null, signal: Schema.Null, started_at_ms: Schema.Null, command_pid: Schema.Null }
 
 /** How a command ended, or that it never began. Instants are Unix time in milliseconds. */

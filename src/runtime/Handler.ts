@@ -1,6 +1,7 @@
 /** What does the work of a kind. Handlers know the outside world; they know no rules and no rows. */
 import { Context, type Effect } from "effect"
 import type { Begun, Finding, Outcome } from "../domain/Execution.ts"
+import type { Kind } from "../domain/Kind.ts"
 import type { Held } from "../domain/Lease.ts"
 import type { LeaseLost } from "../domain/Refusal.ts"
 import type { Step, StepChange, StepDraft } from "../domain/Step.ts"
@@ -23,7 +24,8 @@ export interface Run {
 }
 
 export interface Handler {
-  readonly version: string
+  /** As it is declared now. */
+  readonly kind: Kind
   /**
    * Does the work. `null`: the task is settled or parked already, or is somebody else's by now. It runs uninterruptibly, so that
    * its outcome is stored, and makes interruptible what may take long.

@@ -1,11 +1,13 @@
 /** Pauses between tries to store something while the store is unavailable. */
 import { Effect, Schedule } from "effect"
+import { matrix } from "../domain/Matrix.ts"
 import type { Refusal } from "../domain/Refusal.ts"
 import type { EngineUnavailable } from "../engine/Engine.ts"
+import { isTransient, scheduleOf } from "../engine/Patience.ts"
 
-export const patience = Schedule.exponential("20 millis").pipe(Schedule.union(Schedule.spaced("2 seconds")), Schedule.jittered)
+export const patience = scheduleOf(matrix.store_write.retry)
 
-const passes = (error: Refusal | EngineUnavailable): boolean => error._tag === "EngineUnavailable" && error.why !== "closed"
+const passes = (error: Refusal | EngineUnavailable): boolean => error._tag === "EngineUnavailable" && isTransient(matrix.store_write, error.why)
 
 /**
  * Tries until it is stored or refused; gives up when the store was closed. The first try is on its own, since it nearly always does:

@@ -6,6 +6,7 @@
  */
 import { Duration, Effect, Option, Schedule } from "effect"
 import { readdir, readFile } from "node:fs/promises"
+import { matrix } from "../domain/Matrix.ts"
 import { isEnded, parseStat } from "./supervisor/ProcStat.ts"
 
 /** A process, told apart from a later one with the same pid. */
@@ -22,7 +23,7 @@ export const MARKER_VARIABLE = "OPSGATE_RUN"
 const LOOKS_MAX = 16
 
 /** How often ended processes are looked at while their grace runs. */
-const GRACE_POLL = Duration.millis(20)
+const GRACE_POLL = Duration.millis(matrix.survivors.roundMs)
 
 /** How often the table is searched again for what was forked in the meantime. A fork bomb outlives it, and is still counted. */
 const KILL_ROUNDS_MAX = 5

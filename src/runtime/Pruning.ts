@@ -8,7 +8,9 @@
 import { Duration, Effect, Queue, Ref } from "effect"
 import { finalStates, nothingPruned, plus, pruned, type PrunedCounts, prunedEvent, type Retention } from "../domain/Retention.ts"
 import { granted } from "../domain/Decision.ts"
+import { matrix } from "../domain/Matrix.ts"
 import { type Cursor, Engine, EngineReader, type EngineUnavailable, Instants, type PruneResult } from "../engine/Engine.ts"
+import { pause } from "../engine/Patience.ts"
 import { patiently } from "./Patience.ts"
 
 /** The most tasks or keys of one transaction, and the fewest. */
@@ -23,7 +25,7 @@ const pauseMinMs = 5
 const shrinkPages = 128
 const spareFreePages = 256
 /** How often somebody looks whether something has become old. */
-const every = Duration.minutes(5)
+const every = Duration.millis(matrix.retention_pass.roundMs)
 /** A write-ahead log that stays this large although it was to be emptied is worth a word. */
 const walWarnBytes = 256 * 1024 * 1024
 /** From this size on it is emptied. */
@@ -133,7 +135,7 @@ export const loop = (retention: Retention) =>
       if (trace !== undefined) yield* sayEnded(trace, counts)
       if (counts.tasks + counts.keys > 0) yield* Effect.logInfo("what was old was pruned", { ...counts })
     }).pipe(
-      Effect.catchAll((error) => Effect.zipRight(Effect.logWarning("pruning was put off", { reason: error.message }), Effect.sleep("10 seconds")))
+      Effect.catchAll((error) => Effect.zipRight(Effect.logWarning("pruning was put off", { reason: error.message }), pause(matrix.retention_pass.retry)))
     )
     return yield* Effect.forever(round)
   }).pipe(Effect.scoped)

@@ -1,12 +1,11 @@
 /** The storage under `runs`, as those find it who prepare commands there. */
 import { mkdir, open, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { Duration, Effect, Layer } from "effect"
-import { Instants, RunsStorage, type RunsTrouble } from "../engine/Engine.ts"
+import { Effect, Layer } from "effect"
+import { matrix } from "../domain/Matrix.ts"
+import { Instants, type Over, RunsStorage, type RunsTrouble } from "../engine/Engine.ts"
+import { pause } from "../engine/Patience.ts"
 
-/** The first pause before a look, and the longest, in milliseconds. */
-const pauseMinMs = 250
-const pauseMaxMs = 10_000
 /** About what a supervisor writes before it is ready. */
 const lookBytes = 8192
 
@@ -40,32 +39,36 @@ const tryOut = async (dir: string): Promise<void> => {
 
 export const make = (dir: string, wallMs: () => number): RunsStorage["Type"] => {
   let trouble: RunsTrouble | null = null
-  let pauseMs = pauseMinMs
+  let looks = 0
+  let over: Over<RunsTrouble> | null = null
+  const isWell = () => {
+    if (trouble !== null) over = { trouble, endedMs: wallMs() }
+    trouble = null
+  }
   const failed = (why: RunsTrouble["why"]) => {
+    over = null
     trouble = { why, sinceMs: trouble?.sinceMs ?? wallMs(), failures: (trouble?.failures ?? 0) + 1 }
   }
   const isOver = Effect.promise(() =>
-    tryOut(dir).then(() => {
-      trouble = null
-    }, (cause: unknown) => {
+    tryOut(dir).then(isWell, (cause: unknown) => {
       const why = whyOf(cause)
       // What is not about the storage is met, and told, by the next run.
-      if (why === null) trouble = null
+      if (why === null) isWell()
       else if (trouble !== null) trouble = { ...trouble, why }
     }))
   return {
     dir,
     trouble: () => trouble,
+    over: () => over,
     failed,
     prepared: () => {
-      trouble = null
-      pauseMs = pauseMinMs
+      isWell()
+      looks = 0
     },
     // The pause stays long where the look succeeds and the next run fails again.
     look: Effect.suspend(() => {
-      const pause = Duration.millis(pauseMs)
-      pauseMs = Math.min(pauseMaxMs, pauseMs * 2)
-      return Effect.zipRight(Effect.sleep(pause), isOver)
+      looks += 1
+      return Effect.zipRight(pause(matrix.runs_look.retry, looks), isOver)
     })
   }
 }

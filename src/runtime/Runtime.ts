@@ -6,6 +6,7 @@
 import { Cause, Deferred, Duration, Effect, Fiber, Queue, Ref, Schedule, Stream } from "effect"
 import { granted } from "../domain/Decision.ts"
 import { handBack } from "../domain/Dispatch.ts"
+import { matrix } from "../domain/Matrix.ts"
 import { onTask } from "../domain/OnTask.ts"
 import { heavySlots, limitFacts, type QueueLimits } from "../domain/Queue.ts"
 import { expire } from "../domain/Request.ts"
@@ -65,7 +66,7 @@ const expiring = Effect.gen(function*() {
     const earlier = Queue.take(changes).pipe(
       Effect.repeat({ until: (tasks) => tasks.length === 0 || tasks.some(({ expiresAtMs }) => expiresAtMs !== null && expiresAtMs < plannedMs) })
     )
-    yield* Effect.race(earlier, Effect.sleep(Duration.millis(Math.max(1, plannedMs - instants.wallMs()))))
+    yield* Effect.race(earlier, Effect.sleep(Duration.millis(Math.max(matrix.expiry.roundMs, plannedMs - instants.wallMs()))))
   })
   return yield* round.pipe(Effect.retry({ schedule: patience }), Effect.forever)
 }).pipe(Effect.scoped)
@@ -163,7 +164,7 @@ export const run = (options: RuntimeOptions, stop: Deferred.Deferred<void>, read
     const expirer = yield* Effect.fork(supervised("expirer", expiring))
     const worker = yield* Effect.fork(supervised("worker", Worker.loop({ slots: options.slots, name: options.name, queues: options.queues ?? new Map(), epoch: current })))
     const handlers = yield* Handlers
-    const bulks = yield* Effect.fork(supervised("bulk commands", Bulks.loop((kind) => handlers.get(kind)?.version)))
+    const bulks = yield* Effect.fork(supervised("bulk commands", Bulks.loop((kind) => handlers.get(kind)?.kind)))
     const pruner = yield* Effect.fork(supervised("pruner", Pruning.loop(options.retention ?? retentionByDefault)))
     const scheduler = yield* Effect.fork(supervised("scheduler", Scheduler.loop))
     yield* Effect.logInfo("the runtime is ready", { epoch, slots: options.slots })

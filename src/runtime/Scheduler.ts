@@ -6,6 +6,7 @@
 import { Cause, Context, Duration, Effect, Exit, Queue, Ref } from "effect"
 import { type Decision, granted } from "../domain/Decision.ts"
 import type { Kind } from "../domain/Kind.ts"
+import { matrix } from "../domain/Matrix.ts"
 import type { Now } from "../domain/Now.ts"
 import type { ScheduleSpec } from "../domain/Schedule.ts"
 import { declare } from "../domain/Scheduling.ts"
@@ -13,6 +14,7 @@ import type { Task } from "../domain/Task.ts"
 import { isTerminal } from "../domain/TaskState.ts"
 import { type Around, fire } from "../domain/Ticking.ts"
 import { type Change, Engine, EngineReader, type FoundSchedule, Instants } from "../engine/Engine.ts"
+import { pause } from "../engine/Patience.ts"
 import { patience } from "./Patience.ts"
 import { Runs } from "./Runs.ts"
 
@@ -23,8 +25,6 @@ export class Schedules extends Context.Reference<Schedules>()("opsgate/runtime/S
 
 /** The longest nap: how late a clock that was set forward is noticed. */
 const napMax = Duration.minutes(1)
-/** The nap after a schedule could not be decided, so that a broken one is not tried in a tight loop. */
-const napAfterFailure = Duration.seconds(5)
 /** Schedules that are decided in one go. */
 const batch = 256
 /** A difference between the two clocks that is a step of the wall clock, and no drift. */
@@ -110,10 +110,11 @@ export const loop = Effect.gen(function*() {
     const { due, nextMs, waiting } = yield* engine.schedulesDue(instants.wallMs(), 1)
     const failed = decided.includes(false)
     if (!failed && (due.length > 0 || (waiting.length > 0 && ends === null))) return
-    const untilMs = Math.max(1, (nextMs ?? Infinity) - instants.wallMs())
-    const nap = Duration.min(failed ? napAfterFailure : napMax, Duration.millis(failed ? Duration.toMillis(napAfterFailure) : untilMs))
+    const untilMs = Math.max(matrix.schedule_tick.roundMs, (nextMs ?? Infinity) - instants.wallMs())
+    // A schedule that cannot be decided is not tried in a tight loop.
+    const nap = failed ? pause(matrix.schedule_tick.retry) : Effect.sleep(Duration.min(napMax, Duration.millis(untilMs)))
     const ended = ends === null ? Effect.never : Queue.take(ends).pipe(Effect.repeat({ until: endedRun }))
-    yield* Effect.raceAll([Effect.sleep(nap), Queue.take(changed), ended])
+    yield* Effect.raceAll([nap, Queue.take(changed), ended])
   }).pipe(Effect.scoped, Effect.retry({ schedule: patience }))
 
   return yield* Effect.forever(round)

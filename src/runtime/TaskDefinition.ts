@@ -6,6 +6,9 @@ import { Duration, Effect, Either, Schema } from "effect"
 import type { Json } from "../domain/Canonical.ts"
 import { effectOf, type Kind, kindVersion } from "../domain/Kind.ts"
 import { keyMax, priorityMax } from "../domain/AskLimits.ts"
+import { sensitiveInSchema, type SensitivePaths, valuesAt } from "../domain/Sensitive.ts"
+import { redact, withoutValues } from "../domain/Redaction.ts"
+import { attemptsByDefault, matrix } from "../domain/Matrix.ts"
 import { Priority, QueueKey, QueueName } from "../domain/Queue.ts"
 import type { TaskClass } from "../domain/Task.ts"
 import type { AsyncContext, ChildKind, Context } from "./workflow/Context.ts"
@@ -36,6 +39,8 @@ export interface TaskOptions<P, A, PI = P, AI = A> {
   readonly timeouts?: {
     /** One attempt, without the time in which it is parked. Default 1 hour. */
     readonly startToClose?: Duration.DurationInput
+    /** Without a sign of life (`ctx.heartbeat`, progress, a step that begins or ends) for so long the attempt is ended. What is parked need give none. */
+    readonly heartbeat?: Duration.DurationInput
     readonly scheduleToStart?: Duration.DurationInput
     readonly scheduleToClose?: Duration.DurationInput
     /** How long people may take to approve. Default 24 hours. */
@@ -89,13 +94,16 @@ const kindOf = <P, A, PI, AI>(name: string, options: TaskOptions<P, A, PI, AI>):
   if (taskClass !== "light" && taskClass !== "heavy") throw new Error(`${name}: its class is "light" or "heavy"`)
   if (approval !== undefined && approval !== "required" && approval !== "none") throw new Error(`${name}: approval is "required" or "none"`)
   const millis = millisOf(name)
+  const heartbeatMs = millis("timeouts.heartbeat", timeouts?.heartbeat)
+  if (heartbeatMs === 0) throw new Error(`${name}: timeouts.heartbeat is at least 1 ms`)
   const limits = {
-    startToCloseMs: millis("timeouts.startToClose", timeouts?.startToClose) ?? hourMs,
+    ...(heartbeatMs === null ? {} : { heartbeatMs }),
+    startToCloseMs: millis("timeouts.startToClose", timeouts?.startToClose) ?? matrix.attempt_in_code.timeoutMs,
     scheduleToStartMs: millis("timeouts.scheduleToStart", timeouts?.scheduleToStart),
     scheduleToCloseMs: millis("timeouts.scheduleToClose", timeouts?.scheduleToClose),
     approvalTtlMs: millis("timeouts.approval", timeouts?.approval) ?? 24 * hourMs
   }
-  const attemptsMax = retry?.attempts ?? (taskClass === "heavy" ? 1 : 3)
+  const attemptsMax = retry?.attempts ?? attemptsByDefault[taskClass]
   if (!Number.isSafeInteger(attemptsMax) || attemptsMax < 1) throw new Error(`${name}: attempts count from 1, not ${attemptsMax}`)
   return {
     name,
@@ -104,11 +112,18 @@ const kindOf = <P, A, PI, AI>(name: string, options: TaskOptions<P, A, PI, AI>):
     risk,
     effect: effectOf[taskClass],
     needsApproval: (approval ?? (taskClass === "heavy" ? "required" : "none")) === "required",
+    asksForApproval: approval === "required",
     selfApproval,
     limits,
-    retry: { attemptsMax, baseMs: millis("retry.base", retry?.base) ?? 1000, capMs: millis("retry.cap", retry?.cap) ?? 60_000 },
-    ...queueOf(name, options)
+    retry: { attemptsMax, baseMs: millis("retry.base", retry?.base) ?? matrix.attempt_in_code.retry.baseMs, capMs: millis("retry.cap", retry?.cap) ?? matrix.attempt_in_code.retry.capMs },
+    ...queueOf(name, options),
+    ...sensitiveOf(options)
   }
+}
+
+const sensitiveOf = <P, A, PI, AI>({ payload, result }: TaskOptions<P, A, PI, AI>): { readonly sensitive?: SensitivePaths } => {
+  const sensitive = { payload: sensitiveInSchema(payload), result: result === undefined ? [] : sensitiveInSchema(result) }
+  return sensitive.payload.length + sensitive.result.length === 0 ? {} : { sensitive }
 }
 
 const codecs = <P, A, PI, AI>(options: TaskOptions<P, A, PI, AI>) => {
@@ -125,12 +140,14 @@ const definition = <P, A, R, PI, AI>(
   if (!Schema.isSchema(options?.payload)) throw new Error(`${name}: it has no payload schema: { payload: Schema.Struct({ … }) }`)
   const { payload, result } = codecs(options)
   const isPayload = Schema.decodeUnknownEither(options.payload, { onExcessProperty: "error" })
+  const kind = kindOf(name, options)
   return {
     name,
-    kind: kindOf(name, options),
+    kind,
     issueOf: (json) => {
       const decoded = isPayload(json)
-      return decoded._tag === "Right" ? null : issueOf(decoded.left)
+      // What does not fit is named with its value.
+      return decoded._tag === "Right" ? null : withoutValues(redact(issueOf(decoded.left)), valuesAt(json, kind.sensitive?.payload ?? []))
     },
     run: (json, around) => {
       const decoded = payload.decode(json)

@@ -9,6 +9,8 @@ import { granted } from "../domain/Decision.ts"
 import { claim, type Claimed } from "../domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../domain/Execution.ts"
 import type { Held } from "../domain/Lease.ts"
+import { atRest } from "../domain/Ruling.ts"
+import { matrix } from "../domain/Matrix.ts"
 import { storedError } from "../domain/Redaction.ts"
 import { onTask } from "../domain/OnTask.ts"
 import { heavySlots, type QueueLimits } from "../domain/Queue.ts"
@@ -27,11 +29,11 @@ const napMax = Duration.minutes(1)
 /** Tasks that are claimed in one transaction: when thousands are due at once, the first run while the last are claimed, and others get a turn. */
 const claimMax = 512
 /** The shortest pause after a look that found due tasks and could claim none of them. */
-const napMin = Duration.millis(50)
+const napMin = Duration.millis(matrix.dispatch.roundMs)
 /** The pause between looks whether a store in trouble takes changes again. */
-const troublePause = Duration.millis(250)
+const troublePause = Duration.millis(matrix.storage_look.roundMs)
 /** The same while a task waits only because another one has to run alone. */
-const alonePause = Duration.millis(250)
+const alonePause = Duration.millis(matrix.storage_look.roundMs)
 
 export interface WorkerOptions {
   readonly slots: number
@@ -130,12 +132,13 @@ export const loop = ({ epoch, name, queues, slots }: WorkerOptions) =>
     const suspects = new Suspects(instants.monoMs)
     const run = yield* Slots.make(runClaimed({ chance: yield* Chance, engine, handlers, runs, suspects }))
 
-    // What this program cannot run is left to one that can.
-    const policy: ClaimPolicy = { kinds: new Set(handlers.keys()), queues, heavyMax: heavySlots(slots) }
+    // What this program cannot run is left to one that can; what its policy lets nothing begin of waits.
+    const mayBegin = [...handlers].filter(([, { kind }]) => atRest(kind) === null).map(([kind]) => kind)
+    const policy: ClaimPolicy = { kinds: new Set(mayBegin), queues, heavyMax: heavySlots(slots) }
 
     // Uninterruptible, so that no task is leased without somebody to run it.
     const claimDue = ({ limit, mayRun }: Round) =>
-      engine.claim({ limit, policy, rule: (task, now) => mayRun(task) ? claim(task, name, handlers.get(task.kind)?.version, now) : granted(null, {}) }).pipe(
+      engine.claim({ limit, policy, rule: (task, now) => mayRun(task) ? claim(task, name, handlers.get(task.kind)?.kind, now) : granted(null, {}) }).pipe(
         Effect.tap((claimed) =>
           Effect.sync(() => {
             for (const one of claimed) {

@@ -8,7 +8,7 @@ import { onTask } from "../domain/OnTask.ts"
 import { storedError } from "../domain/Redaction.ts"
 import type { Step } from "../domain/Step.ts"
 import type { Task } from "../domain/Task.ts"
-import { timeoutCode } from "../domain/Timeout.ts"
+import { closeDeadlineMs, timeoutCode } from "../domain/Timeout.ts"
 import { Chance, Engine, Flush, Instants } from "../engine/Engine.ts"
 import { Alarms } from "./Alarms.ts"
 import { Exec } from "./Exec.ts"
@@ -154,7 +154,7 @@ const stopped = (around: Around, asked: Asked, stop: Run.Stop): Effect.Effect<Ou
     case "Unknown":
       return Effect.succeed({ _tag: "Unknown", code: stop.code, error: storedError(stop.error) })
     case "TimedOut":
-      return Effect.succeed({ _tag: "Failed", code: timeoutCode.startToClose, error: storedError(stop.error) })
+      return Effect.succeed({ _tag: "Failed", code: stop.code, error: storedError(stop.error) })
     case "Mismatch":
       return Effect.succeed({ _tag: "Failed", code: stop.code, error: storedError(stop.error), final: true })
     case "Suspended":
@@ -193,17 +193,46 @@ const compensated = (around: Around, asked: Asked): Effect.Effect<Outcome | null
   )
 }
 
-const deadline = ({ alarms }: Services, run: Run.Run): () => void => {
-  const ms = run.task.limits.startToCloseMs
-  return alarms.after(ms, () => {
-    const open = run.inFlight().map(({ name, number }) => `step ${number} ${JSON.stringify(name)}`)
-    const where = open.length === 0 ? "it was in no step: does it await something that never ends?" : `it was in ${open.join(", ")}`
-    run.abort(timeoutCode.startToClose, { _tag: "TimedOut", error: `it did not end within ${ms} ms; ${where}` })
-  })
+const whereOf = (run: Run.Run): string => {
+  const open = run.inFlight().map(({ name, number }) => `step ${number} ${JSON.stringify(name)}`)
+  return open.length === 0 ? "it was in no step: does it await something that never ends?" : `it was in ${open.join(", ")}`
 }
 
-/** The handler of a task in code, for which `services` and the context of its own requirements are there. */
-export const make = (services: Services, task: AnyTask): Handler => {
+const timedOut = (run: Run.Run, code: string, error: string): void => run.abort(code, { _tag: "TimedOut", code, error: `${error}; ${whereOf(run)}` })
+
+// The limit of the attempt, or that of the whole task where it comes first.
+const deadline = ({ alarms, wallMs }: Services, run: Run.Run): () => void => {
+  const { limits, queuedAtMs } = run.task
+  const closeMs = closeDeadlineMs(limits, queuedAtMs)
+  // A little later, so that the clock by which it is judged has passed it too.
+  const leftMs = closeMs === null ? Infinity : Math.max(0, closeMs - wallMs()) + 5
+  return leftMs < limits.startToCloseMs
+    ? alarms.after(leftMs, () => timedOut(run, timeoutCode.scheduleToClose, `it did not end within ${limits.scheduleToCloseMs} ms of its first enqueue`))
+    : alarms.after(limits.startToCloseMs, () => timedOut(run, timeoutCode.startToClose, `it did not end within ${limits.startToCloseMs} ms`))
+}
+
+/** Looks in a row without a sign of life that are silence. Looks are counted, not time: a process that was stopped judges nobody for it. */
+const quietLooks = 4
+
+// Ends a run that is silent for its limit: never earlier, and a quarter of it later at most.
+const listening = ({ alarms }: Services, run: Run.Run): () => void => {
+  const { heartbeatMs } = run.task.limits
+  if (heartbeatMs === undefined) return () => undefined
+  const everyMs = Math.max(1, Math.ceil(heartbeatMs / quietLooks))
+  let [quiet, seen] = [0, run.signs()]
+  let disarm: () => void = () => undefined
+  const look = (): void => {
+    quiet = seen === run.signs() && !run.isResting() ? quiet + 1 : 0
+    seen = run.signs()
+    if (quiet < quietLooks) disarm = alarms.after(everyMs, look)
+    else timedOut(run, timeoutCode.heartbeat, `it gave no sign of life for ${heartbeatMs} ms${run.lastWord() === null ? "" : `; its last word was ${JSON.stringify(run.lastWord())}`}`)
+  }
+  disarm = alarms.after(everyMs, look)
+  return () => disarm()
+}
+
+/** The handler of a task in code, as it is declared, for which `services` and the context of its own requirements are there. */
+export const make = (services: Services, task: AnyTask, kind = task.kind): Handler => {
   const ending = (around: Around, asked: Asked, exit: Exit.Exit<Json, unknown>): Effect.Effect<Outcome | null> => {
     const { run } = around
     const stop = run.stopped()
@@ -219,7 +248,7 @@ export const make = (services: Services, task: AnyTask): Handler => {
   }
 
   return {
-    version: task.kind.version,
+    kind,
 
     run: (claimed) =>
       Effect.withFiberRuntime((fiber) => {
@@ -232,6 +261,7 @@ export const make = (services: Services, task: AnyTask): Handler => {
           around.abort()
         })
         const disarm = deadline(services, run)
+        const unlisten = listening(services, run)
         const close = (outcome: Outcome | null): Outcome | null => {
           if (outcome !== null) run.takePending().forEach(claimed.late)
           run.close()
@@ -240,6 +270,7 @@ export const make = (services: Services, task: AnyTask): Handler => {
         }
         return Effect.flatMap(Effect.exit(Effect.interruptible(task.run(parsed(claimed.task), around))), (exit) => {
           disarm()
+          unlisten()
           return Effect.map(ending(around, claimed.asked, exit), close)
         })
       }),

@@ -16,7 +16,7 @@ const trace = "0123456789abcdef0123456789abcdef"
 let drawn = 0
 
 const submit = (engine, key) => {
-  const command = { ask: { op: "submit", kind: kind.name, payload: { n: 1 }, reason: null }, actor: "cli:bench", channel: "cli", key, trace }
+  const command = { ask: { op: "submit", kind: kind.name, payload: { n: 1 }, reason: null }, actor: "cli:bench", roles: ["operator"], channel: "cli", key, trace }
   const id = Ids.taskIdFrom(Date.now(), [(drawn++ % 1e6) / 1e6, Math.random()])
   return engine.commit({ tasks: [], key, rule: ({ stored }, now) => Idempotency.oncePerKey(command, stored, () => Request.submit(command, kind, id, now)) })
 }
@@ -33,7 +33,7 @@ const live = (count, flight) =>
       Effect.gen(function*() {
         for (let done = index; done < count; done += flight) {
           yield* submit(engine, `${done}`)
-          const [one] = yield* engine.claim({ limit: 1, rule: (task, now) => Dispatch.claim(task, "bench", "v1", now) })
+          const [one] = yield* engine.claim({ limit: 1, rule: (task, now) => Dispatch.claim(task, "bench", kind, now) })
           if (one === undefined) return yield* Effect.dieMessage("there was nothing to claim")
           yield* settle(engine, one)
         }

@@ -7,7 +7,9 @@ const benches = {
   retention: async () => (await import("./retention.mjs")).retentionBench(),
   backup: async () => (await import("./backup.mjs")).backupBench(),
   time: async () => (await import("./time.mjs")).timeBench(),
-  summary: async () => (await import("./summary.mjs")).summaryBench()
+  ops: async () => (await import("./ops.mjs")).opsBench(),
+  summary: async () => (await import("./summary.mjs")).summaryBench(),
+  telegram: async () => (await import("./telegram-launch.mjs")).launchBench()
 }
 
 const [name = "engine"] = process.argv.slice(2)

@@ -1,6 +1,7 @@
 /** Opens a file, claims so many of its queued tasks, 50 in flight, and prints the rate and its memory. A process of its own, so that its memory is its own. */
 import { Effect, Layer } from "effect"
 import { Dispatch, Engine, Live, SqliteEngine } from "../../dist/index.js"
+import { kind } from "./kind.mjs"
 
 const [file, countText, policyText = "{}"] = process.argv.slice(2)
 const count = Number(countText)
@@ -15,7 +16,7 @@ const policy = {
 const main = Effect.gen(function*() {
   const engine = yield* Engine
   yield* engine.openEpoch(3_600_000, (now) => ({ type: "epoch.started", task: null, trace: null, actor: "system:runtime", payload: { epoch: now.epoch } }))
-  const rule = (task, now) => Dispatch.claim(task, "bench", task.kindVersion, now)
+  const rule = (task, now) => Dispatch.claim(task, "bench", kind, now)
   const tenants = {}
   const one = Effect.map(engine.claim({ limit: 1, policy, rule }), (claimed) => {
     for (const { task } of claimed) tenants[task.tenant] = (tenants[task.tenant] ?? 0) + 1

@@ -25,11 +25,11 @@ const result = { exit_code: 0, text: "r".repeat(300) }
 let drawn = 0
 
 const submit = (engine) => {
-  const command = { ask: { op: "submit", kind: kind.name, payload, reason: null }, actor: "cli:bench", channel: "cli", key: `k${drawn}`, trace }
+  const command = { ask: { op: "submit", kind: kind.name, payload, reason: null }, actor: "cli:bench", roles: ["operator"], channel: "cli", key: `k${drawn}`, trace }
   const id = Ids.taskIdFrom(Date.now(), [(drawn++ % 1e6) / 1e6, Math.random()])
   return engine.commit({ tasks: [], key: command.key, rule: ({ stored }, now) => Idempotency.oncePerKey(command, stored, () => Request.submit(command, kind, id, now)) })
 }
-const claim = (engine) => engine.claim({ limit: 1, rule: (task, now) => Dispatch.claim(task, "bench", "v1", now) })
+const claim = (engine) => engine.claim({ limit: 1, rule: (task, now) => Dispatch.claim(task, "bench", kind, now) })
 const settle = (engine, { held, task }) =>
   engine.commit({ tasks: [task.id], key: null, rule: ({ tasks: [current] }, now) => Execution.settle(current, held, { _tag: "Succeeded", result }, now, 0) })
 

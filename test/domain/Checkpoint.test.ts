@@ -11,7 +11,7 @@ import { signal } from "../../src/domain/Signal.ts"
 import type { Task } from "../../src/domain/Task.ts"
 import { neverMs } from "../../src/domain/Timeout.ts"
 import { commandOf, draftOf, heavyKind, kindOf, nextId, succeeded } from "../engine/tasks.ts"
-import { answerOf, ask, claimedAt, dangerous, ended, held, inTheMiddleOf, lateWrites, later, now, refusalOf, running, stepsAfter, taskAfter, typesOf } from "./runs.ts"
+import { answerOf, ask, claimedAt, dangerous, ended, held, inTheMiddleOf, lateWrites, later, now, refusalOf, running, stepsAfter, taskAfter, typesOf, kindFor } from "./runs.ts"
 
 const done: StepEnd = { _tag: "Succeeded", result: { paid: 1 } }
 const noWait: Wait = { untilMs: null, waits: [] }
@@ -141,7 +141,7 @@ describe("a run that is parked", () => {
     for (const _ of [1, 2, 3, 4, 5]) {
       const parked = parkedFor(task, { untilMs: now.wallMs + 10, waits: [] })
       assert.deepInclude(parked, { state: "QUEUED", attempt: 0, budget: 3, losses: 0, lease: null, availableAtMs: now.wallMs + 10, failure: null })
-      assert.deepStrictEqual(claim(parked, "w", "v1", later(9)).tasks, [])
+      assert.deepStrictEqual(claim(parked, "w", kindFor(parked), later(9)).tasks, [])
       task = claimedAt(parked, later(10))
       assert.deepInclude(task, { state: "RUNNING", attempt: 1, budget: 2 })
     }

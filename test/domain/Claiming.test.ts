@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import { type Book, type Candidate, type ClaimPolicy, type Lane, type LaneSource, nextClaimMs, ownTurn, Session } from "../../src/domain/Claiming.ts"
+import { type Book, type Candidate, type ClaimPolicy, type Lane, type LaneSource, nextClaimMs, obstaclesOf, ownTurn, Session } from "../../src/domain/Claiming.ts"
 import { heavySlots, noLimits, type QueueLimits, type QueueState } from "../../src/domain/Queue.ts"
 import { taskIdFrom } from "../../src/domain/Ids.ts"
 import type { TaskClass } from "../../src/domain/Task.ts"
@@ -230,5 +230,18 @@ describe("a claim", () => {
     // By more: it is forgotten.
     assert.strictEqual(store.claim(5, policy, 5000).length, 1)
     assert.strictEqual(store.next(policy, 5000), 6000)
+  })
+
+  it("has obstacles for a due task exactly if a claim that knows of no other task does not take it", () => {
+    fc.assert(fc.property(fc.array(place, { maxLength: 8 }), place, policy, fc.constantFrom(0, 50, 120), fc.boolean(), (ran, wanted, limits, nowMs, knows) => {
+      const store = new Store()
+      for (const one of ran) store.add({ ...one, atMs: 0 })
+      store.claim(9, limits, 0)
+      store.queued = []
+      const policyNow: ClaimPolicy = { ...limits, ...(knows ? {} : { kinds: new Set(["other"]) }) }
+      const { key, lane } = store.add({ ...wanted, atMs: 0 })
+      const obstacles = obstaclesOf(policyNow, store.book, lane, key, nowMs)
+      assert.strictEqual(store.claim(1, policyNow, nowMs).length, obstacles.length === 0 ? 1 : 0, JSON.stringify(obstacles))
+    }), { numRuns: 500 })
   })
 })

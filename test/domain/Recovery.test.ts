@@ -7,7 +7,7 @@ import { cancel, kill, reconcile, recover } from "../../src/domain/Recovery.ts"
 import { expire } from "../../src/domain/Request.ts"
 import { isBlocked, type Task } from "../../src/domain/Task.ts"
 import { commandOf, draftOf, failedOutcome, kindOf, succeeded } from "../engine/tasks.ts"
-import { answerOf, ask, claimedAt, dangerous, held, inTheMiddleOf, later, nextEpoch, now, refusalOf, running, stepsAfter, taskAfter, typesOf } from "./runs.ts"
+import { answerOf, ask, claimedAt, dangerous, held, inTheMiddleOf, later, nextEpoch, now, refusalOf, running, stepsAfter, taskAfter, typesOf, kindFor } from "./runs.ts"
 
 const gone: Finding = { _tag: "Gone", error: "no record" }
 const stopped: Outcome = { _tag: "Stopped", compensated: false }
@@ -18,7 +18,7 @@ const reconciles = (task: Task, outcome: "succeeded" | "failed" | "retry", more:
   reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "looked", outcome, ...more }), now)
 const cancels = (task: Task, compensate = false, reason = "because"): Task => taskAfter(cancel(task, commandOf({ op: "cancel", task: "t", reason, compensate }), now))
 const kills = (task: Task): Task => taskAfter(kill(task, commandOf(ask("kill")), now))
-const recovers = (task: Task) => recover(task, commandOf(ask("recover")), "v1", now)
+const recovers = (task: Task) => recover(task, commandOf(ask("recover")), kindFor(task), now)
 const limited = (limits: Partial<ReturnType<typeof kindOf>["limits"]>) => kindOf({ limits: { ...kindOf().limits, ...limits } })
 /** A run that is parked with one step behind it. */
 const parked = (kind = kindOf()): Task => {

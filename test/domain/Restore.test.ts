@@ -8,7 +8,7 @@ import { generationLeap, type Restored } from "../../src/domain/Restored.ts"
 import type { Step } from "../../src/domain/Step.ts"
 import type { Task } from "../../src/domain/Task.ts"
 import { commandOf, draftOf, kindOf } from "../engine/tasks.ts"
-import { answerOf, approved, begun, claimedAt, dangerous, ended, held, inState, inTheMiddleOf, later, nextEpoch, now, queued, refusalOf, requested, running, stepsAfter, taskAfter, typesOf } from "./runs.ts"
+import { answerOf, approved, begun, claimedAt, dangerous, ended, held, inState, inTheMiddleOf, later, nextEpoch, now, queued, refusalOf, requested, running, stepsAfter, taskAfter, typesOf, kindFor } from "./runs.ts"
 
 const restored: Restored = { number: 1, atMs: now.wallMs + 60_000, actor: "cli:ada", backupSeq: 9, backupHash: "0".repeat(64), generationFloor: generationLeap, releasedAtMs: null }
 const at = { ...nextEpoch(), restored }
@@ -99,7 +99,7 @@ describe("a task of a restored file", () => {
 
   it("never moves by itself while the file is held, and is claimed under a higher generation once it is released", () => {
     const harmlessOne = queued(kindOf())
-    assert.isNull(answerOf(claim(harmlessOne, "w", harmlessOne.kindVersion, at)))
+    assert.isNull(answerOf(claim(harmlessOne, "w", kindFor(harmlessOne), at)))
     assert.isFalse(answerOf(expire(requested(), { ...at, wallMs: at.wallMs + 1e9 })))
     const released = { ...at, restored: { ...restored, releasedAtMs: at.wallMs } }
     assert.strictEqual(claimedAt(harmlessOne, released).generation, generationLeap + 1)

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import { endStep, suspend } from "../../src/domain/Checkpoint.ts"
 import type { TaskAsk } from "../../src/domain/Command.ts"
+import { approve, breakGlass, plan, review } from "../../src/domain/Approval.ts"
 import type { Answer, Decision } from "../../src/domain/Decision.ts"
 import { dismiss } from "../../src/domain/DeadLetter.ts"
 import { claim, handBack, resume } from "../../src/domain/Dispatch.ts"
@@ -9,22 +10,25 @@ import { begin, lossesMax, reclaim, settle } from "../../src/domain/Execution.ts
 import type { Now } from "../../src/domain/Now.ts"
 import { fork } from "../../src/domain/Fork.ts"
 import { cancel, kill, reconcile, recover } from "../../src/domain/Recovery.ts"
-import { approve, expire, reject } from "../../src/domain/Request.ts"
+import { expire, reject } from "../../src/domain/Request.ts"
 import { signal } from "../../src/domain/Signal.ts"
 import { isBlocked, type Task } from "../../src/domain/Task.ts"
 import { isTerminal, type TaskState, taskStates } from "../../src/domain/TaskState.ts"
 import { isLegal } from "../../src/domain/Transition.ts"
 import { commandOf, execDraft, failedOutcome, heavyKind, kindOf, nextId, succeeded } from "../engine/tasks.ts"
-import { approved, ask, begun, dangerous, held, inState, later, nextEpoch, now, queued, refusalOf, requested, running, taskAfter, unknown } from "./runs.ts"
+import { approved, ask, begun, dangerous, held, inState, kindFor, later, nextEpoch, now, queued, refusalOf, requested, running, taskAfter, unknown } from "./runs.ts"
 
 type Commanded = Exclude<TaskAsk["op"], "submit">
 const commands: Record<Commanded, (task: Task) => Decision<Answer>> = {
   approve: (task) => approve(task, commandOf(ask("approve"), { actor: "cli:bob" }), heavyKind(), now),
+  plan: (task) => plan(task, commandOf({ op: "plan", task: "t", reason: null, plan: { scope: "s", risks: "r", test_plan: "t", rollback_plan: "b", approval_impact: "a" } }), heavyKind(), now),
+  review: (task) => review(task, commandOf({ op: "review", task: "t", reason: null, verdict: "fail", code: "other", checklist: { policy_safety: true, correctness: true, tests: true, rollback: true, approval_constraints: true } }, { actor: "cli:bob" }), heavyKind(), now),
+  break_glass: (task) => breakGlass(task, commandOf(ask("break_glass"), { actor: "cli:bob" }), heavyKind(), now),
   reject: (task) => reject(task, commandOf(ask("reject")), now),
-  resume: (task) => resume(task, commandOf(ask("resume")), "v1", now),
+  resume: (task) => resume(task, commandOf(ask("resume")), kindFor(task), now),
   cancel: (task) => cancel(task, commandOf(ask("cancel")), now),
   dismiss: (task) => dismiss(task, commandOf(ask("dismiss")), now),
-  recover: (task) => recover(task, commandOf(ask("recover")), "v1", now),
+  recover: (task) => recover(task, commandOf(ask("recover")), kindFor(task), now),
   reconcile: (task) => reconcile(task, commandOf({ op: "reconcile", task: "t", reason: "seen", outcome: "succeeded" }), now),
   kill: (task) => kill(task, commandOf(ask("kill")), now),
   fork: (task) => fork(task, [], commandOf({ op: "fork", task: "t", reason: "because", step: 1 }), heavyKind(), nextId(), now),
@@ -33,7 +37,10 @@ const commands: Record<Commanded, (task: Task) => Decision<Answer>> = {
 
 /** What each command makes of a task in each state: its next state, the same state (nothing moved), or the refusal. */
 const table: Record<Commanded, Record<TaskState, string>> = {
-  approve: { REQUESTED: "APPROVED", APPROVED: "APPROVED", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  approve: { REQUESTED: "APPROVED", APPROVED: "AlreadyApproved", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  plan: { REQUESTED: "REQUESTED", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  review: { REQUESTED: "ReviewRefused", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
+  break_glass: { REQUESTED: "APPROVED", APPROVED: "TransitionRefused", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   reject: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "TransitionRefused", RUNNING: "TransitionRefused", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   resume: { REQUESTED: "HoldsOpen", APPROVED: "QUEUED", QUEUED: "QUEUED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
   cancel: { REQUESTED: "CANCELED", APPROVED: "CANCELED", QUEUED: "CANCELED", RUNNING: "RUNNING", SUCCEEDED: "TransitionRefused", FAILED: "TransitionRefused", CANCELED: "TransitionRefused", EXPIRED: "TransitionRefused" },
@@ -79,22 +86,22 @@ describe("a command", () => {
   })
 
   it("that resumes a task whose kind was changed since sends it back to ask anew", () => {
-    const decision = resume(approved(), commandOf(ask("resume")), "v2", now)
+    const decision = resume(approved(), commandOf(ask("resume")), heavyKind({ version: "v2" }), now)
     assert.strictEqual(refusalOf(decision), "ApprovalVoid")
     assert.deepInclude(taskAfter(decision), { state: "REQUESTED", holds: ["approval"], kindVersion: "v2" })
   })
 
   it("that recovers a task under a valid approval queues it with a fresh budget, and asks anew when the approval ran out", () => {
     const failed = inState.FAILED()
-    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), "v1", now)), { state: "QUEUED", budget: 1 })
-    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), "v1", later(3_600_000))), { state: "REQUESTED", holds: ["approval"] })
-    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), "v2", now)), { state: "REQUESTED", holds: ["approval"] })
+    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), kindFor(failed), now)), { state: "QUEUED", budget: 1 })
+    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), kindFor(failed), later(3_600_000))), { state: "REQUESTED", holds: ["approval"] })
+    assert.deepInclude(taskAfter(recover(failed, commandOf(ask("recover")), heavyKind({ version: "v2" }), now)), { state: "REQUESTED", holds: ["approval"] })
   })
 })
 
 describe("a claim", () => {
   it("does not run a task whose kind was changed after its approval", () => {
-    const decision = claim(queued(), "w", "v2", now)
+    const decision = claim(queued(), "w", heavyKind({ version: "v2" }), now)
     assert.deepStrictEqual([taskAfter(decision).state, Either.getOrThrow(decision.answer)], ["REQUESTED", null])
   })
 
@@ -147,7 +154,7 @@ describe("a settlement", () => {
       const decision = settle(task, held(task), failedOutcome, now, 0)
       assert.strictEqual(taskAfter(decision).state, expected)
       assert.deepInclude(decision.attempts[0], { number: task.attempt, generation: task.generation, code: "exit_nonzero" })
-      if (expected === "QUEUED") task = taskAfter(claim(taskAfter(decision), "w", "v1", now))
+      if (expected === "QUEUED") task = taskAfter(claim(taskAfter(decision), "w", kindFor(task), now))
     }
     assert.strictEqual(task.attempt, 3)
   })
@@ -212,7 +219,7 @@ describe("taking back a lost run", () => {
     for (let loss = 1; loss < lossesMax; loss++) {
       const at = later(loss * 60_000, { epoch: loss + 1, leaseUntilMonoMs: Infinity })
       const queuedAgain = taskAfter(reclaim(task, { _tag: "NotBegun" }, "w", at, 0))
-      task = taskAfter(claim(queuedAgain, "w", "v1", { ...at, wallMs: at.wallMs + 30_000 }))
+      task = taskAfter(claim(queuedAgain, "w", kindFor(queuedAgain), { ...at, wallMs: at.wallMs + 30_000 }))
     }
     const last = taskAfter(reclaim(task, { _tag: "NotBegun" }, "w", later(0, { epoch: 99 }), 0))
     assert.deepInclude(last, { state: "FAILED", failure: { code: "recovery_attempts_exceeded", error: "the worker was lost before it began" } })
@@ -236,7 +243,7 @@ describe("any sequence of rules", () => {
     (task, at) => handBack(task, held(task), at),
     (task, at) => settle(task, held(task), { _tag: "Stopped", compensated: false }, at, 0),
     (task, at) => settle(task, held(task), { _tag: "NotStarted", code: "x", error: "" }, at, 0),
-    (task, at) => claim(task, "w", "v1", at),
+    (task, at) => claim(task, "w", kindFor(task), at),
     (task, at) => begin(task, held(task), execDraft("dangerous"), at),
     (task, at) => settle(task, held(task), succeeded, at, 0),
     (task, at) => settle(task, held(task), failedOutcome, at, 0),

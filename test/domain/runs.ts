@@ -1,5 +1,6 @@
 /** Tasks in every state, and runs in the middle of their steps, for tests of the rules. */
 import { Either } from "effect"
+import { approve } from "../../src/domain/Approval.ts"
 import type { AskTo, TaskAsk } from "../../src/domain/Command.ts"
 import type { Decision } from "../../src/domain/Decision.ts"
 import { claim, resume } from "../../src/domain/Dispatch.ts"
@@ -7,7 +8,7 @@ import { begin, type Outcome, settle } from "../../src/domain/Execution.ts"
 import type { Held } from "../../src/domain/Lease.ts"
 import type { Now } from "../../src/domain/Now.ts"
 import { cancel } from "../../src/domain/Recovery.ts"
-import { approve, expire, submit } from "../../src/domain/Request.ts"
+import { expire, submit } from "../../src/domain/Request.ts"
 import { changed, type Step, type StepDraft } from "../../src/domain/Step.ts"
 import type { Task } from "../../src/domain/Task.ts"
 import type { TaskState } from "../../src/domain/TaskState.ts"
@@ -37,15 +38,17 @@ export const stepsAfter = (steps: ReadonlyArray<Step>, decision: Decision<unknow
   return [...known.values()]
 }
 
-export const ask = <O extends Exclude<TaskAsk["op"], "submit" | "reconcile" | "fork" | "signal">>(op: O, reason: string | null = "because"): AskTo<O> => {
+export const ask = <O extends Exclude<TaskAsk["op"], "submit" | "reconcile" | "fork" | "signal" | "plan" | "review">>(op: O, reason: string | null = "because"): AskTo<O> => {
   const wanted = { op, task: "t", reason }
   return wanted as AskTo<O>
 }
 
 export const requested = (kind = heavyKind()): Task => taskAfter(submit(commandOf({ op: "submit", kind: kind.name, payload: {}, reason: null }), kind, nextId(), now))
 export const approved = (kind = heavyKind()): Task => taskAfter(approve(requested(kind), commandOf(ask("approve"), { actor: "cli:bob" }), kind, now))
-export const queued = (kind = heavyKind()): Task => (kind.needsApproval ? taskAfter(resume(approved(kind), commandOf(ask("resume")), kind.version, now)) : requested(kind))
-export const claimedAt = (task: Task, at: Now): Task => taskAfter(claim(task, "w", task.kindVersion, at))
+export const queued = (kind = heavyKind()): Task => (kind.needsApproval ? taskAfter(resume(approved(kind), commandOf(ask("resume")), kind, now)) : requested(kind))
+/** The kind of a task as it was when the task was asked for. */
+export const kindFor = (task: Task) => (task.class === "heavy" ? heavyKind : kindOf)({ name: task.kind, version: task.kindVersion })
+export const claimedAt = (task: Task, at: Now): Task => taskAfter(claim(task, "w", kindFor(task), at))
 export const running = (kind = heavyKind()): Task => claimedAt(queued(kind), now)
 export const held = (task: Task): Held => ({ generation: task.generation, epoch: task.lease?.epoch ?? 0 })
 export const begun = (kind = heavyKind()): Task => {

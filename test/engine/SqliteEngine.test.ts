@@ -4,10 +4,13 @@ import { join } from "node:path"
 import { Layer } from "effect"
 import * as Live from "../../src/engine/Live.ts"
 import * as SqliteEngine from "../../src/engine/SqliteEngine.ts"
+import { approvalConformance } from "./approvals.ts"
 import { engineConformance } from "./conformance.ts"
 import { upkeepConformance } from "./upkeep.ts"
 import { queueConformance } from "./queues.ts"
 import { scheduleConformance } from "./schedules.ts"
+import { summaryConformance } from "./summaries.ts"
+import { traceConformance } from "./traces.ts"
 
 const fresh = () => join(mkdtempSync(join(tmpdir(), "opsgate-engine-")), "opsgate.db")
 
@@ -17,3 +20,6 @@ engineConformance("SqliteEngine", () => layer())
 upkeepConformance("SqliteEngine", () => layer())
 queueConformance("SqliteEngine", () => layer())
 scheduleConformance("SqliteEngine", () => layer())
+approvalConformance("SqliteEngine", () => layer())
+summaryConformance("SqliteEngine", () => layer())
+traceConformance("SqliteEngine", () => layer())

@@ -1,5 +1,6 @@
 /** What every engine must do. Each implementation runs this suite in its own test file. */
 import { assert, describe } from "@effect/vitest"
+import { approve } from "../../src/domain/Approval.ts"
 import { Effect, Either, Queue } from "effect"
 import { childWait, endStep, signalWait, spawn, suspend } from "../../src/domain/Checkpoint.ts"
 import { granted, refused } from "../../src/domain/Decision.ts"
@@ -7,7 +8,7 @@ import { resume } from "../../src/domain/Dispatch.ts"
 import { begin, reclaim } from "../../src/domain/Execution.ts"
 import { fork } from "../../src/domain/Fork.ts"
 import { LeaseInForce, TaskNotFound } from "../../src/domain/Refusal.ts"
-import { approve, expire } from "../../src/domain/Request.ts"
+import { expire } from "../../src/domain/Request.ts"
 import { specOf } from "../../src/domain/Schedule.ts"
 import { declare } from "../../src/domain/Scheduling.ts"
 import { signal } from "../../src/domain/Signal.ts"
@@ -96,7 +97,7 @@ export const engineConformance = (name: string, layer: EngineLayer) => {
         assert.strictEqual((yield* claimed()).length, 0)
         yield* engine.commit({ tasks: [id], key: null, rule: ({ tasks: [found] }, now) => found === undefined ? refused(new TaskNotFound({ task }), {}) : approve(found, commandOf({ op: "approve", task, reason: null }), kind, now) })
         assert.strictEqual((yield* claimed()).length, 0)
-        yield* engine.commit({ tasks: [id], key: null, rule: ({ tasks: [found] }, now) => found === undefined ? refused(new TaskNotFound({ task }), {}) : resume(found, commandOf({ op: "resume", task, reason: null }), kind.version, now) })
+        yield* engine.commit({ tasks: [id], key: null, rule: ({ tasks: [found] }, now) => found === undefined ? refused(new TaskNotFound({ task }), {}) : resume(found, commandOf({ op: "resume", task, reason: null }), kind, now) })
         assert.strictEqual((yield* claimed()).length, 1)
       }))
 

@@ -28,7 +28,7 @@ const asked = (wish: Wish = {}, { kind = kindOf(), payload = {} }: { readonly ki
   })
 
 const claimed = (limit: number, policy: ClaimPolicy = {}) =>
-  Effect.flatMap(Engine, (engine) => Effect.map(engine.claim({ limit, policy, rule: (task, now) => claim(task, "ada", "v1", now) }), (all) => all.flatMap((one) => one ?? [])))
+  Effect.flatMap(Engine, (engine) => Effect.map(engine.claim({ limit, policy, rule: (task, now) => claim(task, "ada", kindOf({ name: task.kind, version: task.kindVersion }), now) }), (all) => all.flatMap((one) => one ?? [])))
 
 const ids = (all: ReadonlyArray<{ readonly task: { readonly id: string } }>): ReadonlyArray<string> => all.map(({ task }) => task.id)
 
@@ -146,7 +146,7 @@ export const queueConformance = (name: string, layer: EngineLayer) => {
           unique: ([task]) => (task === undefined ? null : uniqueName(task.tenant, task.kind, "k")),
           rule: ({ holder, tasks: [task] }, now) => {
             if (task === undefined) throw new Error("there is no such task")
-            return recover(task, commandOf({ op: "recover", task: id, reason: "again" }), "v1", now, holder)
+            return recover(task, commandOf({ op: "recover", task: id, reason: "again" }), kindOf(), now, holder)
           }
         })
         assert.deepInclude(yield* Effect.flip(recovering), { _tag: "UniqueTaken", holder: holder.task })

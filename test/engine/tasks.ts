@@ -1,12 +1,13 @@
 /** Tasks and commands for tests: what differs from the ordinary is an argument, the rest has a default. */
 import { Effect, Layer } from "effect"
+import { ownerRoles } from "../../src/domain/Authorization.ts"
 import type { Json } from "../../src/domain/Canonical.ts"
 import type { AnyAsk, Command } from "../../src/domain/Command.ts"
 import type { Decision } from "../../src/domain/Decision.ts"
 import { claim, type Claimed } from "../../src/domain/Dispatch.ts"
 import { begin, type Outcome, settle } from "../../src/domain/Execution.ts"
 import { taskIdFrom } from "../../src/domain/Ids.ts"
-import { oncePerKey } from "../../src/domain/Idempotency.ts"
+import { oncePerKey, ownedKey } from "../../src/domain/Idempotency.ts"
 import type { Kind } from "../../src/domain/Kind.ts"
 import type { Held } from "../../src/domain/Lease.ts"
 import type { Now } from "../../src/domain/Now.ts"
@@ -55,6 +56,7 @@ export const execDraft = (effect: StepDraft["effect"]): StepDraft =>
 export const commandOf = <const A extends AnyAsk>(ask: A, change: Partial<Command<A>> = {}): Command<A> => ({
   ask,
   actor: "cli:ada",
+  roles: ownerRoles,
   channel: "cli",
   key: null,
   trace: "0123456789abcdef0123456789abcdef",
@@ -83,7 +85,7 @@ export const submitted = (kind: Kind, options: { readonly key?: string; readonly
     const id = options.id ?? nextId()
     return engine.commit({
       tasks: [],
-      key: command.key,
+      key: ownedKey(command),
       rule: ({ stored }, now) => oncePerKey(command, stored, () => submit(command, kind, id, now))
     })
   })
@@ -100,7 +102,7 @@ export const epochOpened = (leaseMs = 30_000) =>
 
 export const claimed = (limit = 1, version = "v1") =>
   Effect.flatMap(Engine, (engine) =>
-    Effect.map(engine.claim({ limit, rule: (task, now) => claim(task, "ada", version, now) }), (all) =>
+    Effect.map(engine.claim({ limit, rule: (task, now) => claim(task, "ada", kindOf({ name: task.kind, class: task.class, version }), now) }), (all) =>
       all.flatMap((one): ReadonlyArray<Claimed> => (one === null ? [] : [one]))))
 
 /** The one task that is claimed now; dies when there is none. */

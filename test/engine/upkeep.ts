@@ -44,7 +44,7 @@ const requested = (verb: Bulk["verb"], ids: ReadonlyArray<TaskId>, matching: Mat
 
 const carriedOut = (bulk: string, number: number, task: TaskId, version = "v1") =>
   Effect.flatMap(Engine, (engine) => {
-    const change = onTask(task, (found, now, { bulk: known, holder }) => carryOutItem(known, found, { version, holder }, now))
+    const change = onTask(task, (found, now, { bulk: known, holder }) => carryOutItem(known, found, { kind: kindOf({ version }), holder }, now))
     return engine.commit({ ...change, bulk: { id: bulk, number }, rule: (found, now) => namingBulk(change.rule(found, now), bulk) })
   })
 
@@ -86,7 +86,7 @@ export const upkeepConformance = (name: string, layer: EngineLayer) => {
         const [gone = nextId(), steady = nextId()] = yield* failedTasks(2)
         const matching: Matching = { ...dead, dead: false }
         const { bulk } = yield* requested("reject", [gone, steady], matching)
-        yield* applied(gone, (task, now) => recover(task, commandOf({ op: "recover", task: gone, reason: "first" }), "v1", now))
+        yield* applied(gone, (task, now) => recover(task, commandOf({ op: "recover", task: gone, reason: "first" }), kindOf(), now))
         assert.strictEqual(yield* carriedOut(bulk, 1, gone), "skipped")
         const end = engine.commit({ tasks: [], key: null, bulk: { id: bulk }, rule: ({ bulk: found }, now) => endBulk(found, now) })
         assert.strictEqual(yield* end, false)
@@ -178,10 +178,10 @@ export const upkeepConformance = (name: string, layer: EngineLayer) => {
         const word = () => applied(one, (task, now) => dismiss(task, commandOf({ op: "dismiss", task: one, reason: "known" }), now))
         assert.strictEqual((yield* word()).moved, true)
         assert.strictEqual((yield* word()).moved, false)
-        yield* applied(two, (task, now) => recover(task, commandOf({ op: "recover", task: two, reason: "again" }), "v1", now))
+        yield* applied(two, (task, now) => recover(task, commandOf({ op: "recover", task: two, reason: "again" }), kindOf(), now))
         assert.deepStrictEqual([yield* listed(null, null), yield* counted], [[three], 1])
         // What was dismissed and fails anew is in it again.
-        yield* applied(one, (task, now) => recover(task, commandOf({ op: "recover", task: one, reason: "again" }), "v1", now))
+        yield* applied(one, (task, now) => recover(task, commandOf({ op: "recover", task: one, reason: "again" }), kindOf(), now))
         for (const { held, task } of yield* claimed(5)) yield* settled(task.id, held, failedOutcome)
         assert.deepStrictEqual([(yield* listed(null, null)).length, yield* counted], [3, 3])
       }))
@@ -240,11 +240,11 @@ export const upkeepConformance = (name: string, layer: EngineLayer) => {
       Effect.gen(function*() {
         yield* epochOpened(1e9)
         const [id = nextId()] = yield* failedTasks(1)
-        yield* applied(id, (task, now) => recover(task, commandOf({ op: "recover", task: id, reason: "on record" }), "v1", now))
+        yield* applied(id, (task, now) => recover(task, commandOf({ op: "recover", task: id, reason: "on record" }), kindOf(), now))
         yield* pass(1000)
         const { held } = yield* claimedOne
         yield* settled(id, held, tells)
-        const refused = onTask(id, (task, now) => recover(task, commandOf({ op: "recover", task: id, reason: "on record" }), "v1", now))
+        const refused = onTask(id, (task, now) => recover(task, commandOf({ op: "recover", task: id, reason: "on record" }), kindOf(), now))
         yield* Effect.flip((yield* Engine).commit(refused))
         yield* passed("SUCCEEDED", clocks.wallMs)
         const kept = (yield* allEvents).filter(({ payload, task }) => task === id && payload !== null).map(({ type }) => type)
@@ -258,7 +258,7 @@ export const upkeepConformance = (name: string, layer: EngineLayer) => {
         yield* applied(id, (task, now) => dismiss(task, commandOf({ op: "dismiss", task: id, reason: "known" }), now))
         yield* passed("FAILED", clocks.wallMs)
         const refusal = <A>(rule: Parameters<typeof applied<A>>[1]) => Effect.map(Effect.flip(applied(id, rule)), ({ _tag }) => _tag)
-        assert.strictEqual(yield* refusal((task, now) => recover(task, commandOf({ op: "recover", task: id, reason: "x" }), "v1", now)), "TaskPruned")
+        assert.strictEqual(yield* refusal((task, now) => recover(task, commandOf({ op: "recover", task: id, reason: "x" }), kindOf(), now)), "TaskPruned")
         assert.strictEqual(yield* refusal((task, now) => fork(task, [], commandOf({ op: "fork", task: id, reason: "x", step: 1 }), once, nextId(), now)), "TaskPruned")
       }))
 

@@ -143,7 +143,11 @@ export const opsOf = async (home: Home) => {
   const summary: {
     readonly status: string
     readonly reasons: ReadonlyArray<string>
-    readonly reason_details: ReadonlyArray<{ readonly code: string; readonly observed: number; readonly since?: string; readonly next: string }>
+    readonly reason_details: ReadonlyArray<{ readonly code: string; readonly observed: number; readonly since?: string; readonly ended?: string; readonly next: string }>
   } = JSON.parse(stdout)
   return { code, ...summary }
 }
+
+/** The reasons whose conditions have not ended: one that ended just now is told for a minute more. */
+export const inForce = ({ reason_details: details }: Awaited<ReturnType<typeof opsOf>>): ReadonlyArray<string> =>
+  details.filter(({ ended }) => ended === undefined).map(({ code }) => code)

@@ -6,7 +6,7 @@ import type { Ask } from "../../src/domain/Command.ts"
 import { isAnswer, send } from "../../src/edge/cli/CommandClient.ts"
 import { heavy, ledger, light, opsgate, until, waiting } from "../edge/cli/Opsgate.ts"
 import { disk } from "../disk.ts"
-import { canInject, expectKept, fill, injected, load, noMount, noStrace, opsOf, skipLoudly } from "./Faults.ts"
+import { canInject, expectKept, fill, inForce, injected, load, noMount, noStrace, opsOf, skipLoudly } from "./Faults.ts"
 
 vi.setConfig({ maxConcurrency: 3, testTimeout: 60_000 })
 
@@ -30,7 +30,7 @@ describe.concurrent("a disk that fills up under a running server", () => {
       since: expect.stringMatching(/^20/),
       next: expect.stringMatching(/^df -h \//)
     })
-    expect((await home.run(["ops-summary"])).stdout).toMatch(/^status: degraded\n(.*\n)*storage_full: observed \d+ since .*; next: df -h \//m)
+    expect((await home.run(["ops-summary"])).stdout).toMatch(/^status: degraded\n(.*\n)*why: storage_full: observed \d+ since .*; next: df -h \//m)
     expect((await home.run(["task", "list"])).code).toBe(0)
     expect(await home.run(["task", "submit", "report"])).toMatchObject({ code: 1, stdout: "", stderr: "opsgate: the store cannot write: the disk is full\n" })
     const before = clients.acknowledged.length
@@ -39,7 +39,7 @@ describe.concurrent("a disk that fills up under a running server", () => {
     await clients.stop()
     await until("the end of all work", () => home.tasks().every(({ state }) => state === "SUCCEEDED" || state === "FAILED"))
     await expectKept(home, clients.acknowledged)
-    expect((await opsOf(home)).reasons).not.toContain("storage_full")
+    expect(inForce(await opsOf(home))).not.toContain("storage_full")
   })
 })
 
@@ -78,7 +78,7 @@ describe.concurrent("writes that fail under a running server for longer than its
     expect(home.events("task.succeeded").filter(({ task }) => task === ship)).toHaveLength(1)
     expect(home.events("epoch.started").map(({ payload }) => payload)).toEqual([expect.stringContaining("\"boot\""), expect.stringContaining("\"lease_expired\"")])
     await expectKept(home, clients.acknowledged)
-    expect((await opsOf(home)).reasons).not.toContain(code)
+    expect(inForce(await opsOf(home))).not.toContain(code)
   })
 
   it("do not hold up its stop: it ends on SIGTERM with a result that it could not store, and the next server settles that", async ({ expect, onTestFinished, skip }) => {
@@ -143,6 +143,6 @@ describe.concurrent("a file that another program locks for longer than is waited
     await clients.stop()
     await until("the end of all work", () => home.tasks().every(({ state }) => state === "SUCCEEDED"))
     await expectKept(home, clients.acknowledged)
-    expect((await opsOf(home)).reasons).not.toContain("storage_busy")
+    expect(inForce(await opsOf(home))).not.toContain("storage_busy")
   })
 })

@@ -3,7 +3,7 @@ import { symlinkSync, mkdirSync } from "node:fs"
 import { describe, it, vi } from "vitest"
 import { light, opsgate, until } from "../edge/cli/Opsgate.ts"
 import { disk, remount } from "../disk.ts"
-import { noMount, opsOf, skipLoudly } from "./Faults.ts"
+import { inForce, noMount, opsOf, skipLoudly } from "./Faults.ts"
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -27,6 +27,6 @@ describe("a disk of runs without room for another folder", () => {
     for (const task of submitted) await home.untilTask(task, "SUCCEEDED")
     expect(home.query("SELECT id FROM task WHERE json_extract(progress, '$.losses') > 0")).toEqual([])
     expect(home.query<{ payload: string }>("SELECT payload FROM event").filter(({ payload }) => payload.includes("lease_lost"))).toEqual([])
-    expect((await opsOf(home)).reasons).not.toContain("storage_full")
+    expect(inForce(await opsOf(home))).not.toContain("storage_full")
   })
 })

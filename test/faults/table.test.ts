@@ -75,7 +75,7 @@ describe.concurrent("without a server, a disk that is full", () => {
     await first.ended
     await expectRow(expect, home.run, [
       { args: list, code: 0, stderr: nothing, stdout: /SUCCEEDED/ },
-      { args: check, code: 7, stderr: nothing, stdout: /status: degraded\nstorage_full: observed \d+; next: df -h / }
+      { args: check, code: 7, stderr: nothing, stdout: /status: degraded\nwhy: storage_full: observed \d+; next: df -h / }
     ])
     const second = await held(home, onTestFinished)
     expect(second.stderr()).not.toContain("the runtime is ready")
@@ -100,7 +100,7 @@ describe.concurrent("without a server, a disk that is read-only", () => {
     await expectRow(expect, home.run, [
       { args: submit, code: 1, stderr: lines(`${storeCannot}the file or its folder is read-only`) },
       { args: list, code: 0, stderr: nothing, stdout: /SUCCEEDED/ },
-      { args: check, code: 7, stderr: nothing, stdout: /status: degraded\nstorage_read_only: observed 1; next: findmnt -T / },
+      { args: check, code: 7, stderr: nothing, stdout: /status: degraded\nwhy: storage_read_only: observed 1; next: findmnt -T / },
       { args: serve, code: 1, stderr: /opsgate: cannot listen on .*: EROFS/ }
     ])
     remount(folder, "rw")

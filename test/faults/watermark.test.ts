@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { describe, it, vi } from "vitest"
 import { examine, read, watermarkFile } from "../../src/engine/sqlite/Watermark.ts"
 import { type AtTheEnd, heavy, type Home, ledger, light, opsgate, until, waiting } from "../edge/cli/Opsgate.ts"
-import { expectKept, load, opsOf, pinLog } from "./Faults.ts"
+import { expectKept, inForce, load, opsOf, pinLog } from "./Faults.ts"
 
 vi.setConfig({ maxConcurrency: 3, testTimeout: 60_000 })
 
@@ -141,7 +141,7 @@ describe.concurrent("a loss", () => {
     await home.untilTask(ship, "SUCCEEDED")
     expect(ledger(home)).toEqual(["start", "done", "later"])
     await expectKept(home, [ship, later])
-    expect((await opsOf(home)).reasons).not.toContain("events_lost")
+    expect(inForce(await opsOf(home))).not.toContain("events_lost")
   })
 
   it("of the whole file is noticed too, instead of a new one being made in its place", async ({ expect, onTestFinished }) => {

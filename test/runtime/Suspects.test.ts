@@ -17,7 +17,7 @@ const round = (tasks: Map<string, Task>, suspects: Suspects, now: Now, chances: 
   const { limit, mayRun } = suspects.round(now.epoch, 4)
   const due = [...tasks].filter(([, task]) => task.state === "QUEUED" && task.availableAtMs <= now.wallMs)
     .sort(([, a], [, b]) => a.availableAtMs - b.availableAtMs).slice(0, limit)
-  const claimed = due.filter(([, task]) => mayRun(task)).map(([name, task]) => [name, taskAfter(claim(task, "w", "v1", now))] as const)
+  const claimed = due.filter(([, task]) => mayRun(task)).map(([name, task]) => [name, taskAfter(claim(task, "w", undefined, now))] as const)
   const isKilled = claimed.some(([name]) => name === poison)
   for (const [name, task] of claimed) {
     tasks.set(name, isKilled

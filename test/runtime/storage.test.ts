@@ -15,7 +15,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const kind = kindOf()
 const done: Handler = {
-  version: kind.version,
+  kind,
   run: () => Effect.succeed({ _tag: "Succeeded", result: null }),
   find: () => Effect.succeed({ _tag: "NotBegun" }),
   watch: () => Effect.never
@@ -28,7 +28,7 @@ describe("a worker", () => {
     const storage = Layer.succeed(Storage, { file: "", trouble: () => {
       looks += 1
       return trouble
-    } })
+    }, over: () => null })
     const layer = Layer.mergeAll(MemoryEngine.layer().pipe(Layer.provideMerge(Live.instants)), Runs.layer, Layer.succeed(Handlers, new Map([[kind.name, done]])), storage)
     await Effect.runPromise(Effect.gen(function*() {
       const stop = yield* Deferred.make<void>()

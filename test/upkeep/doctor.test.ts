@@ -117,6 +117,7 @@ const planted: ReadonlyArray<Planted> = [
   ...(["lane = 99", "lane = NULL", "unique_name = 'x'", "available_at_ms = 9e15", "ended_at_ms = 1", "dead_since_ms = 1", "parent = 'x'", "schedule = 'x'", "progress = 'x'"])
     .map((set): Planted => ["row_contradicts_itself", 1, (home, { waits }) => sql(`UPDATE task SET ${set} WHERE id = '${waits}'`)(home), /opsgate restore/]),
   ["row_contradicts_itself", 1, (home, { ran }) => sql(`UPDATE task SET ended_at_ms = NULL WHERE id = '${ran}'`)(home), /opsgate restore/],
+  ["approval_contradicts_itself", 1, sql("INSERT INTO approved VALUES ('deploy', '01ARZ3NDEKTSV4RRFFQ69G5FAV', '{}')"), /DELETE FROM approved/],
   ["schedule_contradicts_itself", 1, sql("INSERT INTO schedule VALUES ('daily', NULL, 0, '{\"name\":\"daily\",\"cursorMs\":1,\"dueMs\":5,\"waiting\":[]}')"), /opsgate restore/],
   ["queue_starts_damaged", 1, sql("INSERT INTO queue_start VALUES ('it''s', '[1')"), /^sqlite3 .*DELETE FROM queue_start/],
   ["journal_mode", 1, sql("PRAGMA journal_mode = DELETE"), /^opsgate serve/],
@@ -160,7 +161,7 @@ describe("the doctor", () => {
     await home.untilTask(id, "SUCCEEDED")
     const before = home.events().length
     expect(await examined(home)).toMatchObject({ code: 0, findings: [] })
-    expect(home.events()).toHaveLength(before)
+    expect(home.events().slice(before).map(({ type }) => type)).toEqual([])
     server.signal("SIGSTOP")
     const { code, findings } = await examined(home)
     expect({ code, codes: findings.map((finding) => finding.code) }).toEqual({ code: 1, codes: ["lock_silent"] })

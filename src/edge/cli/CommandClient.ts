@@ -4,14 +4,15 @@
  */
 import { connect } from "node:net"
 import type { BulkAnswer } from "../../domain/Bulk.ts"
-import type { Json } from "../../domain/Canonical.ts"
 import type { AnyAsk } from "../../domain/Command.ts"
+import { matrix } from "../../domain/Matrix.ts"
 import type { Answer, QueueAnswer } from "../../domain/Decision.ts"
+import type { How, Plan } from "../../domain/Plan.ts"
 import type { Released } from "../../domain/Restore.ts"
 import type { ScheduleAnswer } from "../../domain/ScheduleAsk.ts"
 
 /** How long a silent server is waited for. */
-export const silenceMs = 30_000
+export const silenceMs = matrix.command_answer.timeoutMs
 
 /** The longest line that a server reads, in bytes. */
 export const lineMax = 1_048_576
@@ -23,25 +24,11 @@ export const lineMax = 1_048_576
 const pathMax = 107
 export const isTooLong = (path: string): boolean => Buffer.byteLength(path) > pathMax
 
-const lineOf = (ask: AnyAsk, key: string | null): string => `${JSON.stringify({ v: 1, ask, key })}\n`
+const lineOf = (ask: AnyAsk, key: string | null, how: How): string => `${JSON.stringify({ v: 1, ask, key, ...how })}\n`
 
 /** Why no server would read the command, or null. Asked also where none runs, so that the limit is the same. */
-export const lineIssueOf = (ask: AnyAsk, key: string | null): string | null =>
-  Buffer.byteLength(lineOf(ask, key)) > lineMax ? `the command is longer than ${lineMax} bytes` : null
-
-/** The deepest payload, in levels: what is read, checked, digested and printed by recursion must not exhaust the stack. */
-const depthMax = 100
-
-// `JSON.parse` makes 1e400 infinite, and infinity has no JSON: it would be stored as something else than was asked for.
-const isPlain = (value: Json, depth: number): boolean => {
-  if (typeof value === "number") return Number.isFinite(value)
-  if (typeof value !== "object" || value === null) return true
-  return depth < depthMax && Object.values(value).every((member: Json) => isPlain(member, depth + 1))
-}
-
-/** Why a payload, or what else is JSON in a command, is not taken, at either end, or null. */
-export const payloadIssueOf = (payload: Json, what = "the payload"): string | null =>
-  isPlain(payload, 0) ? null : `${what} holds a number that is too large, or is nested deeper than ${depthMax} levels`
+export const lineIssueOf = (ask: AnyAsk, key: string | null, how: How = {}): string | null =>
+  Buffer.byteLength(lineOf(ask, key, how)) > lineMax ? `the command is longer than ${lineMax} bytes` : null
 
 /** There is no socket, or nobody behind it. */
 const nobodyThere: ReadonlyArray<unknown> = ["ENOENT", "ENOTDIR", "ECONNREFUSED"]
@@ -53,10 +40,14 @@ export type Reply<A> =
   | { readonly _tag: "Nobody" }
   | { readonly _tag: "Broken"; readonly why: string }
 
-const repeat = "it may or may not have decided: repeat the command with the same --key"
+/** What a caller can do who does not know whether he was heard. */
+const repeat = (key: string | null): string =>
+  key === null
+    ? "it may or may not have decided, and without --key a repeat may do it twice: look first what is there"
+    : "it may or may not have decided: repeat the command with the same --key, which does nothing twice"
 
 /** `is` knows the answer to such an ask. */
-export const send = <A>(path: string, ask: AnyAsk, key: string | null, is: (value: unknown) => value is A): Promise<Reply<A>> =>
+export const send = <A>(path: string, ask: AnyAsk, key: string | null, is: (value: unknown) => value is A, how: How = {}): Promise<Reply<A>> =>
   new Promise((resolve) => {
     // No server listens on such a path.
     if (isTooLong(path)) return resolve({ _tag: "Nobody" })
@@ -64,12 +55,12 @@ export const send = <A>(path: string, ask: AnyAsk, key: string | null, is: (valu
     let text = ""
     const socket = connect(path)
     socket.setTimeout(silenceMs, () => {
-      resolve({ _tag: "Broken", why: `the server is silent; ${repeat}` })
+      resolve({ _tag: "Broken", why: `the server has been silent for ${silenceMs / 1000} s; ${repeat(key)}` })
       socket.destroy()
     })
     socket.on("connect", () => {
       connected = true
-      socket.write(lineOf(ask, key))
+      socket.write(lineOf(ask, key, how))
     })
     socket.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk
@@ -77,9 +68,9 @@ export const send = <A>(path: string, ask: AnyAsk, key: string | null, is: (valu
     })
     socket.on("error", (error) => {
       const nobody = !connected && "code" in error && nobodyThere.includes(error.code)
-      resolve(nobody ? { _tag: "Nobody" } : { _tag: "Broken", why: `${error.message}; ${repeat}` })
+      resolve(nobody ? { _tag: "Nobody" } : { _tag: "Broken", why: `${error.message}; ${repeat(key)}` })
     })
-    socket.on("close", () => resolve(readReply(text, is)))
+    socket.on("close", () => resolve(readReply(text, key, is)))
   })
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null
@@ -97,12 +88,16 @@ export const isBulkAnswer = (value: unknown): value is BulkAnswer => isObject(va
 /** The answer to a release. */
 export const isReleased = (value: unknown): value is Released => isObject(value) && value["held"] === false && typeof value["moved"] === "boolean"
 
+/** What a command would do. */
+export const isPlan = (value: unknown): value is Plan =>
+  isObject(value) && value["v"] === 1 && typeof value["plan"] === "string" && typeof value["legal"] === "boolean" && Array.isArray(value["steps"])
+
 /** The answer to a command about a schedule. */
 export const isScheduleAnswer = (value: unknown): value is ScheduleAnswer =>
   isObject(value) && typeof value["schedule"] === "string" && typeof value["state"] === "string" && Array.isArray(value["tasks"])
 
-const readReply = <A>(text: string, is: (value: unknown) => value is A): Reply<A> => {
-  const broken: Reply<A> = { _tag: "Broken", why: `the server's answer cannot be read; ${repeat}` }
+const readReply = <A>(text: string, key: string | null, is: (value: unknown) => value is A): Reply<A> => {
+  const broken: Reply<A> = { _tag: "Broken", why: `the server's answer cannot be read; ${repeat(key)}` }
   try {
     const json: unknown = JSON.parse(text)
     if (!isObject(json)) return broken

@@ -27,7 +27,13 @@ const byTag = {
   LeaseInForce: exitCode.conflict,
   ReasonMissing: exitCode.usage,
   SelfApproval: exitCode.notAuthorised,
+  NotAllowed: exitCode.notAuthorised,
+  PolicyDenied: exitCode.notAuthorised,
+  AlreadyApproved: exitCode.conflict,
+  ApprovalStale: exitCode.conflict,
+  ReviewRefused: exitCode.usage,
   ApprovalVoid: exitCode.waiting,
+  ApprovalLapsed: exitCode.conflict,
   ForkRefused: exitCode.conflict,
   KindGone: exitCode.conflict,
   SignalRefused: exitCode.conflict,
@@ -37,6 +43,8 @@ const byTag = {
   ScheduleNotFound: exitCode.notFound,
   ScheduleRefused: exitCode.conflict,
   KeyConflict: exitCode.conflict,
+  PlanStale: exitCode.conflict,
+  UpdateNotDead: exitCode.notFound,
   TaskPruned: exitCode.conflict,
   NothingMatched: exitCode.failure,
   TooManyMatched: exitCode.usage,
@@ -44,6 +52,8 @@ const byTag = {
   ItemNotStored: exitCode.failure,
   KindUnknown: exitCode.notFound,
   PayloadRefused: exitCode.usage,
+  AskMalformed: exitCode.usage,
+  CommandTimedOut: exitCode.failure,
   EngineUnavailable: exitCode.failure
 } as const satisfies Record<CommandFailed["_tag"], number>
 

@@ -2,14 +2,16 @@
 import { type Command, Option } from "commander"
 import { DateTime } from "effect"
 import { reasonMax } from "../../domain/AskLimits.ts"
+import type { How } from "../../domain/Plan.ts"
 import { oneLine } from "../../domain/Redaction.ts"
 import type { BackupReport, DoctorReport, RestoreReport } from "../../domain/Reports.ts"
 import { exitCode } from "./ExitCode.ts"
+import { howOf, planning, type PlanOptions } from "./PlanWords.ts"
 
 export type FileAction =
   | { readonly _tag: "Backup"; readonly target: string; readonly force: boolean }
   | { readonly _tag: "Restore"; readonly backup: string; readonly to: string | null; readonly old: string | null; readonly force: boolean }
-  | { readonly _tag: "Release"; readonly reason: string | null; readonly key: string | null }
+  | { readonly _tag: "Release"; readonly reason: string | null; readonly key: string | null; readonly how: How }
   | { readonly _tag: "Doctor" }
 
 type Run = (action: FileAction, command: Command) => Promise<void>
@@ -29,11 +31,12 @@ export const addFileVerbs = (program: Command, looking: (command: Command) => Co
     .action((backup: string, { force, old, to }: { readonly force?: boolean; readonly old?: string; readonly to?: string }, command: Command) =>
       run({ _tag: "Restore", backup, to: to ?? null, old: old ?? null, force: force ?? false }, command))
 
-  looking(program.command("release"))
+  planning(looking(program.command("release")))
     .description("let a restored database begin to work again; needs --reason")
     .addOption(new Option("--reason <text>", `why, at most ${reasonMax} characters; on record for ever`))
     .option("--key <key>", "on record with the command")
-    .action(({ key, reason }: { readonly reason?: string; readonly key?: string }, command: Command) => run({ _tag: "Release", reason: reason ?? null, key: key ?? null }, command))
+    .action(({ key, reason, ...how }: { readonly reason?: string; readonly key?: string } & PlanOptions, command: Command) =>
+      run({ _tag: "Release", reason: reason ?? null, key: key ?? null, how: howOf(how) }, command))
 
   looking(program.command("doctor"))
     .description("look for everything that may be wrong, change nothing, and name what to type")

@@ -2,6 +2,7 @@
 import { DateTime } from "effect"
 import { oneLine } from "../../domain/Redaction.ts"
 import { shortId } from "../../domain/TaskState.ts"
+import { governanceLines } from "../../control/Card.ts"
 import type { QueueRow } from "../../control/QueueViews.ts"
 import type { Detail, Row, StepRow } from "../../control/Views.ts"
 
@@ -101,6 +102,7 @@ export const detailText = (task: Detail): string => {
     ...placeText(task),
     `state     ${task.state}${task.blocked ? ", blocked" : ""}`,
     ...(task.holds.length > 0 ? [`waits for ${task.holds.join(", ")}`] : []),
+    ...(task.governance === null ? [] : governanceLines(task.governance)),
     ...(task.waits === null ? [] : [waitText(task.waits)]),
     ...(task.unknown === null ? [] : [`unknown   since ${when(task.unknown.sinceMs)}: step ${task.unknown.step} may or may not have happened (${task.unknown.code})`]),
     ...(task.cancel === null ? [] : [`cancel    requested by ${oneLine(task.cancel.actor)}: ${oneLine(task.cancel.reason)}`]),

@@ -1,9 +1,10 @@
-/** Whether a server answers on its socket. What it is asked is no command, so it decides and records nothing. */
+/** Whether a server answers on its socket. What it is asked is no command but a look, so it decides and records nothing. */
 import { connect } from "node:net"
+import { matrix } from "../../domain/Matrix.ts"
 import { isTooLong } from "./CommandClient.ts"
 
 /** How long an answer is waited for. A server that is busy answers between two transactions. */
-const patienceMs = 3000
+const patienceMs = matrix.health_check.timeoutMs
 
 export const ask = (path: string): Promise<"answers" | "nobody" | "silent"> =>
   new Promise((resolve) => {
@@ -17,7 +18,7 @@ export const ask = (path: string): Promise<"answers" | "nobody" | "silent"> =>
     socket.setTimeout(patienceMs, () => end("silent"))
     socket.on("connect", () => {
       connected = true
-      socket.write("{}\n")
+      socket.write(`${JSON.stringify({ v: 1, look: "storage", hours: 1 })}\n`)
     })
     socket.on("data", () => end("answers"))
     socket.on("error", () => end(connected ? "silent" : "nobody"))

@@ -3,14 +3,18 @@
  * `main.ts` carries out with the engine that fits it.
  */
 import { Argument, Command, InvalidArgumentError, Option } from "commander"
-import { reasonMax } from "../../domain/AskLimits.ts"
+import { isBlank, reasonMax } from "../../domain/AskLimits.ts"
 import type { Json } from "../../domain/Canonical.ts"
 import type { Ask } from "../../domain/Command.ts"
 import type { Answer, QueueAnswer } from "../../domain/Decision.ts"
 import type { ScheduleAsk } from "../../domain/ScheduleAsk.ts"
 import { addQueueVerbs, placedBy, placing, type PlaceOptions } from "./QueueVerbs.ts"
+import type { How } from "../../domain/Plan.ts"
+import { howOf, planning, type PlanOptions } from "./PlanWords.ts"
 import { shortId, type TaskState, taskStates } from "../../domain/TaskState.ts"
 import { addFileVerbs, type FileAction } from "./FileVerbs.ts"
+import { addTraceVerbs, type TraceLook } from "./TraceVerbs.ts"
+import { addWhyVerb, type WhyLook } from "./WhyVerbs.ts"
 
 /** Where a verb writes: results to stdout, JSON if it was asked for, words to stderr. */
 export interface Print {
@@ -36,8 +40,11 @@ export interface TriedTiming {
 
 /** A verb that only looks. */
 export type Look =
+  | TraceLook
+  | WhyLook
   | { readonly _tag: "Summary"; readonly hours: number; readonly check: boolean; readonly everyMs: number | null }
-  | { readonly _tag: "Show" | "Steps"; readonly task: string }
+  | { readonly _tag: "Show"; readonly task: string; readonly raw: boolean }
+  | { readonly _tag: "Steps"; readonly task: string }
   | { readonly _tag: "List"; readonly state: TaskState | undefined; readonly limit: number; readonly everyMs: number | null }
   | { readonly _tag: "Queues"; readonly everyMs: number | null }
   | { readonly _tag: "Events"; readonly after: number; readonly type: string | undefined }
@@ -51,7 +58,7 @@ export type Action =
   | FileAction
   | { readonly _tag: "Serve" }
   | { readonly _tag: "AcceptLoss"; readonly reason: string }
-  | { readonly _tag: "Ask"; readonly ask: Ask | ScheduleAsk; readonly key: string | null; readonly waitMs: number | null }
+  | { readonly _tag: "Ask"; readonly ask: Ask | ScheduleAsk; readonly key: string | null; readonly waitMs: number | null; readonly how?: How }
 
 /** Carries out an action; the payload of a submit is still text, or the name of a file to read it from. */
 export interface Verbs {
@@ -59,6 +66,8 @@ export interface Verbs {
   readonly readPayload: (text: string | undefined, file: string | undefined) => Json
   /** Reads JSON from the command line; `what` names it to whoever wrote something else. */
   readonly readJson: (text: string, what: string) => Json
+  /** The same from a file, `-` for standard input. */
+  readonly readFile: (file: string, what: string) => Json
 }
 
 export const wholeNumber = (from: number, to: number) => (text: string): number => {
@@ -104,8 +113,8 @@ export const make = (verbs: Verbs, version: string, say: (text: string) => void)
 
   addTaskVerbs(withGlobals(program.command("task").description("ask for work, say yes or no to it, follow it")), verbs)
 
-  addQueueVerbs(withGlobals(program.command("queue").description("pause and resume queues")), withGlobals, (ask, key, command) =>
-    verbs.run({ _tag: "Ask", ask, key, waitMs: null }, placeOf(command)))
+  addQueueVerbs(withGlobals(program.command("queue").description("pause and resume queues")), withGlobals, (ask, key, how, command) =>
+    verbs.run({ _tag: "Ask", ask, key, waitMs: null, how }, placeOf(command)))
 
   looking(program.command("queues"))
     .description("what waits and runs in each queue, and under which limits")
@@ -127,36 +136,50 @@ export const make = (verbs: Verbs, version: string, say: (text: string) => void)
     .action((options: { readonly after: number; readonly type?: string }, command: Command) =>
       verbs.run({ _tag: "Events", after: options.after, type: options.type }, placeOf(command)))
 
+  addTraceVerbs(program, looking, (look, command) => verbs.run(look, placeOf(command)))
+  addWhyVerb(program, looking, (look, command) => verbs.run(look, placeOf(command)))
   addFileVerbs(program, looking, withGlobals, (action, command) => verbs.run(action, placeOf(command)))
   withGlobals(program.command("accept-loss"))
     .description("go on with a file that is behind its watermark; puts on record what is missing, parks what may have run; needs --reason")
     .addOption(new Option("--reason <text>", "why; on record for ever").argParser(lossReason).makeOptionMandatory())
     .action((options: { readonly reason: string }, command: Command) => verbs.run({ _tag: "AcceptLoss", reason: options.reason }, placeOf(command)))
 
-  program.command("gate").description("judge a release: run the scenarios and print GO, NO-GO or INSUFFICIENT").helpOption(false)
-  program.command("verify").description("check an evidence bundle: signature, digests, chains, and the verdict anew").helpOption(false)
+  // Reached only when they are not the first word: to do nothing then, and to exit with 0, would pass for a verdict.
+  const first = (word: string) => (_options: unknown, command: Command) => command.error(`opsgate: the word ${word} comes first, and its options behind it`, { exitCode: gateUsage })
+  program.command("gate").description("judge a release: run the scenarios and print GO, NO-GO or INSUFFICIENT").helpOption(false).allowUnknownOption().allowExcessArguments().action(first("gate"))
+  program.command("verify").description("check an evidence bundle: signature, digests, chains, and the verdict anew").helpOption(false).allowUnknownOption().allowExcessArguments().action(first("verify"))
+  // Answered by a program of its own as well, so that only its words are here.
+  withGlobals(program.command("telegram").description("the Telegram bot"))
+    .command("simulate")
+    .description("run a Telegram of its own on this machine, with a chat page, to try the bot without a token")
+    .helpOption(false)
+    .action((_options: unknown, command: Command) => command.error("opsgate: the words telegram simulate come first, and its options behind them"))
   return program
 }
 
+/** What `gate` and `verify` exit with when they are used wrongly. */
+export const gateUsage = 254
+
 const lossReason = (text: string): string => {
-  if (text.trim() === "") throw new InvalidArgumentError("it says why")
+  if (isBlank(text)) throw new InvalidArgumentError("it says why")
   if (text.length > reasonMax) throw new InvalidArgumentError(`a reason has at most ${reasonMax} characters`)
   return text
 }
 
-interface AskOptions {
+export interface AskOptions extends PlanOptions {
   readonly reason?: string
   readonly key?: string
   readonly wait?: number
 }
 
-const asking = (command: Command): Command =>
-  withGlobals(command)
+/** Adds the options that every verb has that asks for something about a task. */
+export const asking = (command: Command): Command =>
+  planning(withGlobals(command))
     .option("--reason <text>", "why; on record for ever")
     .option("--key <key>", "idempotency key: the same key and request give the same answer")
     .addOption(new Option("--wait <seconds>", "wait until the task has ended").argParser(wholeNumber(1, 86_400)))
 
-const asked = (ask: Ask, { key, wait }: AskOptions): Action => ({ _tag: "Ask", ask, key: key ?? null, waitMs: wait === undefined ? null : wait * 1000 })
+export const asked = (ask: Ask, { key, wait, ...how }: AskOptions): Action => ({ _tag: "Ask", ask, key: key ?? null, waitMs: wait === undefined ? null : wait * 1000, how: howOf(how) })
 
 const addTaskVerbs = (task: Command, verbs: Verbs): void => {
   placing(asking(task.command("submit <kind> [payload]")))
@@ -167,13 +190,12 @@ const addTaskVerbs = (task: Command, verbs: Verbs): void => {
       return verbs.run(asked({ op: "submit", kind, payload: verbs.readPayload(payload, options.payloadFile), reason: options.reason ?? null, ...place }, options), placeOf(command))
     })
 
-  const simple = (op: "approve" | "reject" | "resume" | "kill" | "recover" | "dismiss", description: string) =>
+  const simple = (op: "reject" | "resume" | "kill" | "recover" | "dismiss", description: string) =>
     asking(task.command(`${op} <task>`))
       .description(description)
       .action((id: string, options: AskOptions, command: Command) =>
         verbs.run(asked({ op, task: id, reason: options.reason ?? null }, options), placeOf(command)))
 
-  simple("approve", "say yes; it dispatches nothing")
   simple("reject", "say no; needs --reason")
   simple("resume", "dispatch a task whose holds are all released")
   asking(task.command("cancel <task>"))
@@ -188,7 +210,8 @@ const addTaskVerbs = (task: Command, verbs: Verbs): void => {
 
   looking(task.command("show <task>"))
     .description("everything about one task")
-    .action((id: string, _options: unknown, command: Command) => verbs.run({ _tag: "Show", task: id }, placeOf(command)))
+    .option("--raw", "its payload as it is stored, secrets included")
+    .action((id: string, { raw }: { readonly raw?: boolean }, command: Command) => verbs.run({ _tag: "Show", task: id, raw: raw ?? false }, placeOf(command)))
 
   looking(task.command("steps <task>"))
     .description("the steps of one task, by number")
@@ -249,14 +272,6 @@ const addStepVerbs = (task: Command, verbs: Verbs): void => {
       return verbs.run(asked({ op: "fork", task: id, reason: options.reason ?? null, step: options.step, ...payload }, options), placeOf(command))
     })
 }
-
-/**
- * The same JSON for a reader, with escapes for what a terminal would obey or hide and JSON allows raw: C1 controls and
- * the characters that turn the direction of a line or have no width.
- */
-export const escapedJson = (json: string): string =>
-  json.replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g, (char) =>
-    `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
 
 /** One line about what a command did to a queue. */
 export const queueAnswerText = ({ moved, paused, queue }: QueueAnswer): string => `queue ${queue} is ${paused ? "paused" : "open"}${moved ? "" : ", unchanged"}`

@@ -2,6 +2,8 @@
 import { Argument, type Command, InvalidArgumentError, Option } from "commander"
 import { keyMax, priorityMax, queuePattern, tenantPattern } from "../../domain/AskLimits.ts"
 import type { AskTo, QueueAsk } from "../../domain/Command.ts"
+import type { How } from "../../domain/Plan.ts"
+import { howOf, planning, type PlanOptions } from "./PlanWords.ts"
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 const isUnit = (text: string): text is keyof typeof unitMs => text in unitMs
@@ -88,7 +90,7 @@ export const placedBy = (options: PlaceOptions, command: Command): Placed => {
   }
 }
 
-interface SteerOptions {
+interface SteerOptions extends PlanOptions {
   readonly reason?: string
   readonly key?: string
 }
@@ -97,15 +99,15 @@ interface SteerOptions {
 export const addQueueVerbs = (
   queue: Command,
   withGlobals: (command: Command) => Command,
-  run: (ask: QueueAsk, key: string | null, command: Command) => Promise<void>
+  run: (ask: QueueAsk, key: string | null, how: How, command: Command) => Promise<void>
 ): void => {
   const steering = (op: QueueAsk["op"], verb: string, description: string) =>
-    withGlobals(queue.command(verb).addArgument(new Argument("<queue>").argParser(queueName)))
+    planning(withGlobals(queue.command(verb)).addArgument(new Argument("<queue>").argParser(queueName)))
       .description(description)
       .option("--reason <text>", "why; on record for ever")
       .option("--key <key>", "idempotency key: the same key and request give the same answer")
       .action((name: string, options: SteerOptions, command: Command) =>
-        run({ op, queue: name, reason: options.reason ?? null }, options.key ?? null, command))
+        run({ op, queue: name, reason: options.reason ?? null }, options.key ?? null, howOf(options), command))
   steering("pause_queue", "pause", "hand out nothing more of a queue, what runs goes on; needs --reason")
   steering("resume_queue", "resume", "hand out its tasks again; needs --reason")
 }

@@ -3,7 +3,10 @@ import { Effect } from "effect"
 import { resolve } from "../../control/Commands.ts"
 import { type OpsSummary, opsText } from "../../control/OpsSummary.ts"
 import { heavySlotsOf, type LimitsInForce, queueRowsOf } from "../../control/QueueViews.ts"
-import { detailOf, rowOf, stepOf } from "../../control/Views.ts"
+import { Redacting } from "../../control/Redacting.ts"
+import { detailOf, rawPayloadOf, rowOf, stepsOf } from "../../control/Views.ts"
+import { traceText } from "../../control/TraceText.ts"
+import { traceOf } from "../../control/Tracing.ts"
 import { toLine } from "../../domain/TaskEvent.ts"
 import { EngineReader, Instants, type TaskFilter } from "../../engine/Engine.ts"
 import { exitCode } from "./ExitCode.ts"
@@ -26,18 +29,21 @@ const again = <A, E, R>(once: Effect.Effect<A, E, R>, everyMs: number | null): E
 /** The most children and forks that are shown, newest first. */
 const relativesMax = 100
 
-export const showTask = (print: Print, text: string) =>
+/** With `raw` the payload is shown as it is stored, which is what its owner may ask for: a sensitive read. */
+export const showTask = (print: Print, text: string, raw = false) =>
   Effect.gen(function*() {
     const reader = yield* EngineReader
+    const redactor = yield* Redacting
     const id = yield* resolve(text)
     const task = yield* reader.get(id)
     if (task === undefined) return exitCode.notFound
-    const detail = detailOf(task, {
+    const shown = detailOf(task, {
       steps: yield* reader.steps(id),
       attempts: yield* reader.attempts(id),
       children: yield* reader.list({ parent: id, limit: relativesMax }),
       forks: yield* reader.list({ forkedFrom: id, limit: relativesMax })
-    })
+    }, redactor)
+    const detail = raw ? { ...shown, payload: rawPayloadOf(task) } : shown
     print.result(detail, () => detailText(detail))
     return exitCode.ok
   })
@@ -45,8 +51,18 @@ export const showTask = (print: Print, text: string) =>
 export const showSteps = (print: Print, text: string) =>
   Effect.gen(function*() {
     const reader = yield* EngineReader
-    const rows = (yield* reader.steps(yield* resolve(text))).map(stepOf)
+    const redactor = yield* Redacting
+    const id = yield* resolve(text)
+    const rows = stepsOf(yield* reader.get(id), yield* reader.steps(id), redactor)
     print.result(rows, () => stepsText(rows))
+    return exitCode.ok
+  })
+
+/** The whole path of a task or a trace. */
+export const showTrace = (print: Print, text: string) =>
+  Effect.gen(function*() {
+    const trace = yield* traceOf(text)
+    print.result(trace, () => traceText(trace))
     return exitCode.ok
   })
 
@@ -54,7 +70,8 @@ export const listTasks = (print: Print, filter: TaskFilter, everyMs: number | nu
   again(
     Effect.gen(function*() {
       const reader = yield* EngineReader
-      const rows = (yield* reader.list(filter)).map(rowOf)
+      const redactor = yield* Redacting
+      const rows = (yield* reader.list(filter)).map((task) => rowOf(task, redactor))
       print.result(rows, () => listText(rows))
       return exitCode.ok
     }),

@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander"
 import type { Preview, PreviewRow, ScheduleView, TickView } from "../../control/ScheduleViews.ts"
 import { oneLine } from "../../domain/Redaction.ts"
 import type { ScheduleAnswer, ScheduleAsk } from "../../domain/ScheduleAsk.ts"
+import { howOf, planning, type PlanOptions } from "./PlanWords.ts"
 import { type Look, looking, placeOf, type TriedTiming, type Verbs, wholeNumber, withGlobals } from "./Program.ts"
 
 const instant = (text: string): number => {
@@ -11,13 +12,13 @@ const instant = (text: string): number => {
   return atMs
 }
 
-interface AskOptions {
+interface AskOptions extends PlanOptions {
   readonly reason?: string
   readonly key?: string
 }
 
 const asking = (command: Command): Command =>
-  withGlobals(command)
+  planning(withGlobals(command))
     .option("--reason <text>", "why; on record for ever")
     .option("--key <key>", "idempotency key: the same key and request give the same answer")
 
@@ -76,8 +77,8 @@ export const addScheduleVerbs = (program: Command, verbs: Verbs): Command => {
   return program
 }
 
-const asked = (verbs: Verbs, ask: ScheduleAsk, { key }: AskOptions, command: Command): Promise<void> =>
-  verbs.run({ _tag: "Ask", ask, key: key ?? null, waitMs: null }, placeOf(command))
+const asked = (verbs: Verbs, ask: ScheduleAsk, { key, ...how }: AskOptions, command: Command): Promise<void> =>
+  verbs.run({ _tag: "Ask", ask, key: key ?? null, waitMs: null, how: howOf(how) }, placeOf(command))
 
 /** One line about what a command did. */
 export const scheduleAnswerText = ({ existing, moved, schedule, state, tasks, version }: ScheduleAnswer): string => {

@@ -1,10 +1,11 @@
 /** Asks a running server how its storage is, over the same socket as commands. Silence is an answer too: null. */
 import { connect } from "node:net"
 import type { OpsSummary, ReasonDetail } from "../../control/OpsSummary.ts"
+import { matrix } from "../../domain/Matrix.ts"
 import { isTooLong } from "./CommandClient.ts"
 
 /** How long a server is waited for that has something else to do, in ms. */
-const patienceMs = 1000
+const patienceMs = matrix.storage_question.timeoutMs
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null
 

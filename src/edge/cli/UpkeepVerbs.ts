@@ -2,21 +2,23 @@
 import { type Command, InvalidArgumentError, Option } from "commander"
 import { type BulkAsk, type BulkAskTo, bulkMax, type BulkVerb, bulkVerbs, namedMax, narrows, rateByDefault, rateMax, type Wanted } from "../../domain/Bulk.ts"
 import { type TaskState, taskStates } from "../../domain/TaskState.ts"
+import type { How } from "../../domain/Plan.ts"
+import { howOf, planning, type PlanOptions } from "./PlanWords.ts"
 import { looking, type Place, placeOf, type Verbs, wholeNumber, withGlobals } from "./Program.ts"
 
 export type UpkeepAction =
-  | { readonly _tag: "Bulk"; readonly ask: BulkAsk; readonly key: string | null; readonly wait: boolean }
+  | { readonly _tag: "Bulk"; readonly ask: BulkAsk; readonly key: string | null; readonly wait: boolean; readonly how: How }
   | { readonly _tag: "Plan"; readonly wanted: Pick<BulkAskTo<"bulk">, "filter" | "verb"> }
   | { readonly _tag: "BulkShow"; readonly bulk: string; readonly limit: number; readonly after: number }
   | { readonly _tag: "BulkList"; readonly limit: number }
   | { readonly _tag: "Dead"; readonly kind: string | null; readonly code: string | null; readonly limit: number }
-  | { readonly _tag: "Prune"; readonly dryRun: boolean; readonly rebuild: boolean }
+  | { readonly _tag: "Prune"; readonly dryRun: boolean; readonly rebuild: boolean; readonly how: How }
 
 type Run = (action: UpkeepAction, place: Place) => Promise<void>
 
 const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-const age = (text: string): number => {
+export const age = (text: string): number => {
   const [, count = "", unit = ""] = /^([0-9]{1,6})([smhd])$/.exec(text) ?? []
   const unitMs = units[unit]
   if (unitMs === undefined) throw new InvalidArgumentError("a whole number and s, m, h or d is wanted, such as 90s or 1h")
@@ -36,7 +38,7 @@ const tasks = (text: string, before: ReadonlyArray<string>): ReadonlyArray<strin
   return [...before, text]
 }
 
-interface BulkOptions {
+interface BulkOptions extends PlanOptions {
   readonly state?: TaskState
   readonly kind?: string
   readonly code?: string
@@ -50,7 +52,7 @@ interface BulkOptions {
 }
 
 const filtering = (command: Command): Command =>
-  withGlobals(command)
+  planning(withGlobals(command))
     .addOption(new Option("--kind <kind>", "only tasks of this kind").argParser(word))
     .addOption(new Option("--code <code>", "only tasks whose last failure has this code").argParser(word))
     .addOption(new Option("--older <time>", "only tasks of which nothing has changed for so long, such as 90s, 15m, 1h, 7d").argParser(age))
@@ -73,7 +75,7 @@ const filterOf = ({ code, kind, older, state, task }: BulkOptions, dead: boolean
 const asked = (verb: BulkVerb, filter: Wanted, options: BulkOptions): UpkeepAction =>
   options.dryRun === true
     ? { _tag: "Plan", wanted: { verb, filter } }
-    : { _tag: "Bulk", ask: { op: "bulk", verb, filter, rate_per_s: options.rate, reason: options.reason ?? null }, key: options.key ?? null, wait: options.wait }
+    : { _tag: "Bulk", ask: { op: "bulk", verb, filter, rate_per_s: options.rate, reason: options.reason ?? null }, key: options.key ?? null, wait: options.wait, how: howOf(options) }
 
 const meanings = {
   cancel: "end the tasks that fit",
@@ -98,12 +100,12 @@ export const addUpkeepVerbs = (program: Command, verbs: Verbs, run: Run): Comman
   bulk.command("approve", { hidden: true }).allowUnknownOption().allowExcessArguments()
     .action((_options: unknown, command: Command) => command.error("opsgate: there is no bulk approval: people approve one by one, with opsgate task approve <task>"))
 
-  withGlobals(bulk.command("stop <bulk>"))
+  planning(withGlobals(bulk.command("stop <bulk>")))
     .description("stop a bulk command: what is done stays done, the rest is left alone; needs --reason")
     .option("--reason <text>", "why; on record for ever")
     .option("--key <key>", "idempotency key")
-    .action((id: string, options: { readonly reason?: string; readonly key?: string }, command: Command) =>
-      run({ _tag: "Bulk", ask: { op: "bulk.stop", bulk: id, reason: options.reason ?? null }, key: options.key ?? null, wait: false }, placeOf(command)))
+    .action((id: string, options: { readonly reason?: string; readonly key?: string } & PlanOptions, command: Command) =>
+      run({ _tag: "Bulk", ask: { op: "bulk.stop", bulk: id, reason: options.reason ?? null }, key: options.key ?? null, wait: false, how: howOf(options) }, placeOf(command)))
 
   looking(bulk.command("show <bulk>"))
     .description("a bulk command and what came of each of its tasks")
@@ -119,13 +121,13 @@ export const addUpkeepVerbs = (program: Command, verbs: Verbs, run: Run): Comman
 
   addDeadLetter(program, verbs, run)
 
-  withGlobals(program.command("prune"))
+  planning(withGlobals(program.command("prune")))
     .description("give up payloads and results of finished tasks whose retention has ended, now")
     .option("--dry-run", "say how many tasks that would be, and do nothing")
     .option("--rebuild", "write the file anew without its free pages, once, so that it can shrink by itself; no server may run")
-    .action((options: { readonly dryRun?: boolean; readonly rebuild?: boolean }, command: Command) => {
-      if (options.dryRun === true && options.rebuild === true) command.error("opsgate: --rebuild has no --dry-run")
-      return run({ _tag: "Prune", dryRun: options.dryRun ?? false, rebuild: options.rebuild ?? false }, placeOf(command))
+    .action((options: { readonly dryRun?: boolean; readonly rebuild?: boolean } & PlanOptions, command: Command) => {
+      if (options.rebuild === true && (options.dryRun === true || options.plan === true || options.ifPlan !== undefined)) command.error("opsgate: --rebuild has no --dry-run and no plan")
+      return run({ _tag: "Prune", dryRun: options.dryRun ?? false, rebuild: options.rebuild ?? false, how: howOf(options) }, placeOf(command))
     })
   return program
 }
@@ -139,12 +141,12 @@ const addDeadLetter = (program: Command, verbs: Verbs, run: Run): void => {
     .action((options: { readonly kind?: string; readonly code?: string; readonly limit: number }, command: Command) =>
       run({ _tag: "Dead", kind: options.kind ?? null, code: options.code ?? null, limit: options.limit }, placeOf(command)))
 
-  withGlobals(dead.command("dismiss <task>"))
+  planning(withGlobals(dead.command("dismiss <task>")))
     .description("take a task out of the dead letter; needs --reason")
     .option("--reason <text>", "why; on record for ever")
     .option("--key <key>", "idempotency key")
-    .action((id: string, options: { readonly reason?: string; readonly key?: string }, command: Command) =>
-      verbs.run({ _tag: "Ask", ask: { op: "dismiss", task: id, reason: options.reason ?? null }, key: options.key ?? null, waitMs: null }, placeOf(command)))
+    .action((id: string, options: { readonly reason?: string; readonly key?: string } & PlanOptions, command: Command) =>
+      verbs.run({ _tag: "Ask", ask: { op: "dismiss", task: id, reason: options.reason ?? null }, key: options.key ?? null, waitMs: null, how: howOf(options) }, placeOf(command)))
 
   filtering(program.command("redrive"))
     .description("bring back the tasks of the dead letter that fit: a bulk recover; needs --reason and a filter")

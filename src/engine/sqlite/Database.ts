@@ -12,7 +12,7 @@ import type { EngineUnavailable } from "../Engine.ts"
 /** The file is not one that this program may open. It was left as it is, byte for byte. */
 export class DatabaseRefused extends Schema.TaggedError<DatabaseRefused>()("DatabaseRefused", {
   file: Schema.String,
-  why: Schema.Literal("missing", "empty", "not_a_database", "other_application", "newer_version"),
+  why: Schema.Literal("missing", "empty", "not_a_database", "other_application", "newer_version", "older_version"),
   version: Schema.Int
 }) {
   /** Nothing is stored there: version 0. */
@@ -20,11 +20,13 @@ export class DatabaseRefused extends Schema.TaggedError<DatabaseRefused>()("Data
     return new DatabaseRefused({ file, why: existsSync(file) ? "empty" : "missing", version: 0 })
   }
   override get message() {
-    return `${this.file} ${this.why === "newer_version" ? newer(this.version) : sentences[this.why]}`
+    return `${this.file} ${this.why === "newer_version" ? newer(this.version) : this.why === "older_version" ? older(this.version) : sentences[this.why]}`
   }
 }
 
 const newer = (version: number): string => `was written by a newer opsgate (schema ${version}, this one knows up to ${latestVersion}); it was left untouched`
+
+const older = (version: number): string => `was written last by an older opsgate (schema ${version}, this one has ${latestVersion}): start the server once, then it can be planned on`
 
 const sentences = {
   missing: "does not exist",

@@ -87,6 +87,7 @@ const ofRows = ({ file, kinds, nowMs, runsDir }: ExamineOptions): Examined => {
       ["schema", () => OfSchema.schema(db, file)],
       ["columns", () => OfSchema.columns(db, file)],
       ["schedules", () => OfSchema.schedules(db, file)],
+      ["approved runs", () => OfSchema.approvals(db, file)],
       ["starts of queues", () => OfSchema.starts(db, file)],
       ["event log", () => OfRows.chain(db, file)],
       ["counters", () => OfRows.counters(db, file)],

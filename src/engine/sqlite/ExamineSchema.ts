@@ -1,11 +1,11 @@
 /** What rows and tables are derived from: the schema against that of this program, and columns against the JSON they were taken from. */
 import Database from "better-sqlite3"
 import type { Finding } from "../../domain/Reports.ts"
-import type { Task } from "../../domain/Task.ts"
+import { blockedSinceMs, leasedSinceMs, type Task } from "../../domain/Task.ts"
 import { heldName } from "../../domain/Placement.ts"
 import { quoted } from "./ExamineFile.ts"
-import { migrations } from "./Migrations.ts"
-import { taskOf, type TaskRow } from "./Rows.ts"
+import { approvalsVersion, migrations, operationsVersion } from "./Migrations.ts"
+import { approvedOf, taskOf, type TaskRow } from "./Rows.ts"
 import { scheduleOf } from "./ScheduleStore.ts"
 import { deadSinceMs, prunableSinceMs } from "./Store.ts"
 
@@ -46,7 +46,7 @@ export const schema = (db: Database.Database, file: string): ReadonlyArray<Findi
     const there = found.get(key)
     if (there?.sql === sql) return []
     const what = `the ${type} ${name} ${there === undefined ? "is missing" : "is not the one that this program makes"}`
-    return [damage("schema_differs", what, type === "index" ? statement(file, `DROP INDEX IF EXISTS ${name}; ${sql}`) : restore(file))]
+    return [damage("schema_differs", what, type === "index" || type === "view" ? statement(file, `DROP ${type.toUpperCase()} IF EXISTS ${name}; ${sql}`) : restore(file))]
   })
   const triggers = [...found.values()].filter(({ name, type }) => type === "trigger" && !expected.has(`trigger ${name}`))
   return [
@@ -72,7 +72,8 @@ const derivedOf = (task: Task, version: number): Readonly<Record<string, string 
   forked_from: task.forkedFrom?.task ?? null,
   ...(version < 2 ? {} : { lane: laneName(task, task.concurrencyKey !== null), concurrency_key: task.concurrencyKey, unique_name: heldName(task) }),
   ...(version < 3 ? {} : { ended_at_ms: prunableSinceMs(task), dead_since_ms: deadSinceMs(task) }),
-  ...(version < 5 ? {} : { schedule: task.schedule?.name ?? null })
+  ...(version < 5 ? {} : { schedule: task.schedule?.name ?? null }),
+  ...(version < operationsVersion ? {} : { blocked_since_ms: blockedSinceMs(task), leased_since_ms: leasedSinceMs(task) })
 })
 
 /** What contradicts itself in a row, or null. */
@@ -120,6 +121,27 @@ export const schedules = (db: Database.Database, file: string): ReadonlyArray<Fi
   const wrong = db.prepare<[], { name: string; due_ms: number | null; waiting: number; body: string }>("SELECT name, due_ms, waiting, body FROM schedule ORDER BY name").all().filter((row) => !scheduleFits(row))
   const [first] = wrong
   return first === undefined ? [] : [damage("schedule_contradicts_itself", `${wrong.length} schedules are stored as two different things, the first: ${first.name}`, restore(file))]
+}
+
+const approvedFits = (row: { readonly kind: string; readonly task: string; readonly facts: string; readonly is: string | null }): boolean => {
+  try {
+    const { kind, task } = approvedOf(row)
+    return kind === row.kind && task === row.task && row.is === row.kind
+  } catch {
+    return false
+  }
+}
+
+/** What people let go last, against the tasks: an approver compares a request with it. */
+export const approvals = (db: Database.Database, file: string): ReadonlyArray<Finding> => {
+  if (Number(db.pragma("user_version", { simple: true })) < approvalsVersion) return []
+  const rows = db.prepare<[], { kind: string; task: string; facts: string; is: string | null }>(
+    "SELECT approved.kind, task, facts, task.spec ->> '$.kind' AS \"is\" FROM approved LEFT JOIN task ON task.id = approved.task ORDER BY approved.kind"
+  ).all()
+  const wrong = rows.filter((row) => !approvedFits(row))
+  const [first] = wrong
+  if (first === undefined) return []
+  return [damage("approval_contradicts_itself", `${wrong.length} kinds name an approved run that is none, the first: ${first.kind}`, statement(file, `DELETE FROM approved WHERE kind = '${first.kind.replaceAll("'", "''")}'`))]
 }
 
 const isInstants = (text: string): boolean => {

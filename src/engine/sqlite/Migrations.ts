@@ -2,6 +2,7 @@
  * The schema, as a list of steps. A step is never changed once it has shipped: `user_version` says how many a file has had.
  * Instants are Unix time in milliseconds unless their name says `mono`.
  */
+import { sending } from "./SendingSchema.ts"
 
 /** "OPSG": tells our files from other SQLite databases. */
 export const applicationId = 0x4f505347
@@ -227,7 +228,174 @@ CREATE TABLE restored (
 ) STRICT;
 `
 
-export const migrations: ReadonlyArray<string> = [start, queues, upkeep, restores, schedules]
+// What /ops asks for beside its counts. Only rows that are blocked or leased have an entry more, so an ordinary task pays nothing.
+const operations = `
+ALTER TABLE task ADD COLUMN blocked_since_ms INTEGER;  -- of those that are blocked
+ALTER TABLE task ADD COLUMN leased_since_ms INTEGER;   -- of those under a lease
+UPDATE task SET blocked_since_ms = COALESCE(json_extract(progress, '$.unknown.sinceMs'), json_extract(progress, '$.governance.askedAtMs'), json_extract(spec, '$.createdAtMs'))
+  WHERE json_type(progress, '$.unknown') = 'object' OR (state IN ('REQUESTED', 'APPROVED', 'QUEUED', 'RUNNING') AND json_array_length(progress, '$.holds') > 0);
+UPDATE task SET leased_since_ms = json_extract(progress, '$.startedAtMs') WHERE epoch IS NOT NULL;
+CREATE INDEX task_blocked ON task (blocked_since_ms) WHERE blocked_since_ms IS NOT NULL;
+DROP INDEX task_leased;
+CREATE INDEX task_leased ON task (epoch, leased_since_ms) WHERE epoch IS NOT NULL;
+INSERT INTO counter (name, value) SELECT 'blocked.' || open.value, COUNT(*) FROM task, json_each(task.progress, '$.holds') AS open WHERE blocked_since_ms IS NOT NULL GROUP BY open.value;
+INSERT INTO counter (name, value) SELECT 'blocked.outcome_unknown', COUNT(*) FROM task WHERE blocked_since_ms IS NOT NULL AND json_type(progress, '$.unknown') = 'object' HAVING COUNT(*) > 0;
+
+CREATE TABLE tally_by_name (name TEXT NOT NULL, minute_ms INTEGER NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (name, minute_ms)) STRICT, WITHOUT ROWID;
+INSERT INTO tally_by_name SELECT name, minute_ms, value FROM tally;
+DROP TABLE tally;
+ALTER TABLE tally_by_name RENAME TO tally;   -- a window is summed name by name, without sorting
+
+CREATE TABLE mark (                      -- when a condition of /ops ended last, see domain/Census.ts
+  name   TEXT PRIMARY KEY,
+  at_ms  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`
+
+/** What chats bring and are sent, see `Chats.ts`. */
+const chats = `
+CREATE TABLE chat_offset (bot TEXT PRIMARY KEY, next INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE inbox (
+  bot             TEXT NOT NULL,
+  number          INTEGER NOT NULL,      -- of the update; the service gives it once
+  chat            TEXT NOT NULL,
+  payload         TEXT NOT NULL,
+  state           TEXT NOT NULL,
+  received_at_ms  INTEGER NOT NULL,
+  tries           INTEGER NOT NULL,
+  not_before_ms   INTEGER NOT NULL,
+  error           TEXT,
+  PRIMARY KEY (bot, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inbox_pending ON inbox (bot, chat, number) WHERE state = 'pending';
+CREATE INDEX inbox_dead ON inbox (bot, number) WHERE state = 'dead';
+CREATE INDEX inbox_done ON inbox (received_at_ms) WHERE state = 'done';
+
+CREATE TABLE delivery (
+  id             INTEGER PRIMARY KEY,
+  chat           TEXT NOT NULL,
+  ref            TEXT NOT NULL UNIQUE,
+  card           TEXT,                   -- the task whose card it is
+  body           TEXT,                   -- JSON; NULL when it is over
+  state          TEXT NOT NULL,          -- waits, sent, given_up, replaced
+  tries          INTEGER NOT NULL,
+  not_before_ms  INTEGER NOT NULL,
+  error          TEXT,
+  at_ms          INTEGER NOT NULL
+) STRICT;
+CREATE INDEX delivery_waits ON delivery (chat, id) WHERE state = 'waits';
+CREATE INDEX delivery_card ON delivery (chat, card) WHERE state = 'waits' AND card IS NOT NULL;
+
+CREATE TABLE card (
+  chat     TEXT NOT NULL,
+  task     TEXT NOT NULL,
+  message  INTEGER,                      -- NULL until the first one was sent
+  PRIMARY KEY (chat, task)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX card_task ON card (task);
+CREATE INDEX card_message ON card (chat, message) WHERE message IS NOT NULL;
+
+CREATE TABLE chat_dead (chat TEXT PRIMARY KEY, why TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE relay (name TEXT PRIMARY KEY, through INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE token (
+  token          TEXT PRIMARY KEY,
+  chat           TEXT NOT NULL,
+  task           TEXT NOT NULL,
+  ask            TEXT NOT NULL,
+  expires_at_ms  INTEGER NOT NULL,
+  used_by        TEXT,                   -- the update that took it
+  used_at_ms     INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX token_expiry ON token (expires_at_ms);
+`
+
+/**
+ * Every command that was decided, as an artifact of the task that it was about (seed S2): a look at the events, so nobody can write it
+ * apart. `domain/Artifact.ts` says the same in words of its own, and a test compares both.
+ */
+export const artifactsSelect = `
+SELECT
+  workflow_id, workflow_id AS run_id, 'OPS' AS step_id, 0 AS idx, 'json_diagnostic' AS kind,
+  json_patch(
+    json_object('op', op, 'actor', actor, 'reason', reason, 'targetWorkflowID', workflow_id, 'at', at, 'channel', channel, 'result', result),
+    json_object('forkedWorkflowID', forked, 'code', code, 'target', target, 'key', key, 'bulk', bulk)
+  ) AS payload,
+  seq, at, op, actor, forked
+FROM (
+  SELECT
+    seq, at, actor, op, reason, channel, key, bulk,
+    CASE WHEN op = 'fork' AND forked_from IS NOT NULL THEN forked_from ELSE task END AS workflow_id,
+    CASE WHEN op = 'fork' AND forked_from IS NOT NULL THEN task END AS forked,
+    CASE type
+      WHEN 'command.refused' THEN 'refused'
+      WHEN 'command.denied' THEN 'denied'
+      WHEN 'command.timed_out' THEN 'timed_out'
+      WHEN 'idempotency.replayed' THEN 'replayed'
+      WHEN 'idempotency.conflict' THEN 'refused'
+      WHEN 'idempotency.in_progress' THEN 'refused'
+      ELSE 'accepted'
+    END AS result,
+    CASE type
+      WHEN 'command.refused' THEN refusal
+      WHEN 'command.denied' THEN refusal
+      WHEN 'idempotency.replayed' THEN payload ->> '$.refused'
+      WHEN 'idempotency.conflict' THEN payload ->> '$.code'
+      WHEN 'idempotency.in_progress' THEN payload ->> '$.code'
+    END AS code,
+    CASE
+      WHEN op LIKE 'schedule-%' THEN 'schedule:' || (payload ->> '$.schedule')
+      WHEN task IS NOT NULL THEN NULL
+      WHEN op LIKE 'bulk%' THEN 'bulk:' || COALESCE(payload ->> '$.bulk', payload ->> '$.named')
+      ELSE COALESCE('queue:' || (payload ->> '$.queue'), 'task:' || (payload ->> '$.named'))
+    END AS target
+  FROM (
+    SELECT
+      seq, at, type, task, actor, payload,
+      payload ->> '$.command.op' AS op, payload ->> '$.command.reason' AS reason, payload ->> '$.command.channel' AS channel,
+      payload ->> '$.command.key' AS key, payload ->> '$.command.bulk' AS bulk,
+      payload ->> '$.forked_from' AS forked_from, payload ->> '$.refusal._tag' AS refusal
+    FROM event
+    WHERE instr(payload, '"command":{') > 0 AND payload ->> '$.command.op' IS NOT NULL
+  )
+)`
+
+// A key is that of whoever asked. The actor of one that was used before stands in the event of its command.
+const audit = `
+UPDATE idempotency SET key = used.actor || char(10) || idempotency.key
+FROM (
+  SELECT payload ->> '$.command.key' AS key, actor, MIN(seq) FROM event
+  WHERE instr(payload, '"command":{') > 0 AND payload ->> '$.command.key' IS NOT NULL GROUP BY 1
+) AS used
+WHERE used.key = idempotency.key;
+
+CREATE INDEX event_key ON event (payload ->> '$.key') WHERE type IN ('idempotency.replayed', 'idempotency.conflict', 'idempotency.in_progress');
+CREATE VIEW artifacts AS${artifactsSelect};
+`
+
+// What an approver compares a request with. It fills from now on: of runs before it nothing is known.
+const approvals = `
+CREATE TABLE approved (                  -- the last run of each kind that people let go
+  kind   TEXT PRIMARY KEY,
+  task   TEXT NOT NULL,
+  facts  TEXT NOT NULL                   -- JSON of what was let go
+) STRICT, WITHOUT ROWID;
+`
+
+export const migrations: ReadonlyArray<string> = [start, queues, upkeep, restores, schedules, operations, chats, audit, approvals, sending]
+
+/** The first version that knows what people let go last. */
+export const approvalsVersion = migrations.indexOf(approvals) + 1
+
+/** The first version that knows since when tasks are blocked and leased, and when conditions of /ops ended. */
+export const operationsVersion = migrations.indexOf(operations) + 1
+
+/** The first version that knows of chats. */
+export const chatsVersion = migrations.indexOf(chats) + 1
+
+/** The first version that knows of queues. */
+export const queuesVersion = migrations.indexOf(queues) + 1
 
 /** The first version that knows of restores. */
 export const restoresVersion = migrations.indexOf(restores) + 1

@@ -1,9 +1,13 @@
 /** How tasks, attempts and events stand in rows. Written by hand: decoding by schema costs more than the disk does. */
+import { Schema } from "effect"
+import { ApprovedRun } from "../../domain/LastApproved.ts"
 import { type Attempt, type Task, TaskId, type TaskProgress, type TaskSpec } from "../../domain/Task.ts"
 import { taskStates } from "../../domain/TaskState.ts"
 import { type Step, type StepState, stepStates } from "../../domain/Step.ts"
 import type { Restored } from "../../domain/Restored.ts"
 import type { TaskEvent } from "../../domain/TaskEvent.ts"
+
+const decodeApproved = Schema.decodeUnknownSync(Schema.parseJson(ApprovedRun))
 
 export interface TaskRow {
   readonly id: string
@@ -15,14 +19,15 @@ export interface TaskRow {
  * What most tasks have, and what a row therefore leaves out: a member that is not written has this value. That makes a row a third
  * of its size, and lets a newer program read the rows of an older one.
  */
-const specDefaults = { risk: "none", tenant: "default", priority: 0, concurrencyKey: null, unique: null, key: null, parent: null, forkedFrom: null, schedule: null } as const satisfies Partial<TaskSpec>
+const nothing: ReadonlyArray<never> = []
+const specDefaults = { authors: nothing, risk: "none", tenant: "default", priority: 0, concurrencyKey: null, unique: null, key: null, parent: null, forkedFrom: null, schedule: null } as const satisfies Partial<TaskSpec>
 /** As it is written. Besides these the queue of its class and its own id as dispatch key are left out. */
 type StoredSpec = Omit<TaskSpec, "id" | keyof typeof specDefaults | "queue" | "dispatchKey">
 
-const nothing: ReadonlyArray<never> = []
 const progressDefaults = {
   held: false,
   holds: nothing,
+  governance: null,
   attempt: 0,
   losses: 0,
   generation: 0,
@@ -48,6 +53,7 @@ const written = (name: string, value: unknown, usual: unknown): string =>
 /** The JSON of what was asked for. */
 export const specText = (task: Task): string => {
   const {
+    authors,
     class: taskClass,
     concurrencyKey,
     createdAtMs,
@@ -66,23 +72,24 @@ export const specText = (task: Task): string => {
     retry,
     risk,
     schedule,
+    sensitive,
     tenant,
     trace,
     unique
   } = task
   const spec: StoredSpec = { kind, class: taskClass, payload, payloadSha256, requester, trace, limits, retry, createdAtMs }
-  const rest = written("risk", risk, specDefaults.risk) + written("tenant", tenant, specDefaults.tenant) + written("queue", queue, taskClass) + written("priority", priority, 0) +
+  const rest = written("authors", authors, nothing) + written("risk", risk, specDefaults.risk) + written("tenant", tenant, specDefaults.tenant) + written("queue", queue, taskClass) + written("priority", priority, 0) +
     written("concurrencyKey", concurrencyKey, null) + written("unique", unique, null) + written("key", key, null) + written("parent", parent, null) +
-    written("forkedFrom", forkedFrom, null) + written("schedule", schedule, null) + written("dispatchKey", dispatchKey, id)
+    written("forkedFrom", forkedFrom, null) + written("schedule", schedule, null) + written("dispatchKey", dispatchKey, id) + written("sensitive", sensitive, undefined)
   return `${JSON.stringify(spec).slice(0, -1)}${rest}}`
 }
 
 // Written piece by piece, since every change of a task passes through here. `rows.test.ts` reads it back.
 /** The JSON of where a task stands. */
 export const progressText = (task: Task): string => {
-  const { attempt, availableAtMs, budget, cancel, dismissed, expiresAtMs, failure, generation, held, holds, intents, kindVersion, lease, losses, prunedAtMs, queuedAtMs, result, signals, startedAtMs, state, steps, unknown, updatedAtMs, waits } = task
+  const { attempt, availableAtMs, budget, cancel, dismissed, expiresAtMs, failure, generation, governance, held, holds, intents, kindVersion, lease, losses, prunedAtMs, queuedAtMs, result, signals, startedAtMs, state, steps, unknown, updatedAtMs, waits } = task
   return `{"state":"${state}","kindVersion":${JSON.stringify(kindVersion)},"budget":${budget},"availableAtMs":${availableAtMs},"updatedAtMs":${updatedAtMs}${
-    written("held", held, false) + written("holds", holds, nothing) + written("attempt", attempt, 0) + written("losses", losses, 0) + written("generation", generation, 0) +
+    written("held", held, false) + written("holds", holds, nothing) + written("governance", governance, null) + written("attempt", attempt, 0) + written("losses", losses, 0) + written("generation", generation, 0) +
     written("lease", lease, null) + written("intents", intents, nothing) + written("steps", steps, 0) + written("waits", waits, nothing) + written("signals", signals, nothing) +
     written("unknown", unknown, null) + written("cancel", cancel, null) + written("expiresAtMs", expiresAtMs, null) + written("queuedAtMs", queuedAtMs, null) +
     written("startedAtMs", startedAtMs, null) + written("failure", failure, null) + written("result", result, null) +
@@ -98,6 +105,9 @@ export const taskOf = (row: TaskRow): Task => {
   if (!taskStates.includes(task.state) || !Number.isSafeInteger(task.budget)) throw new SyntaxError(`task ${row.id} is damaged`)
   return task
 }
+
+/** Throws when the row is damaged. */
+export const approvedOf = ({ facts }: { readonly facts: string }): ApprovedRun => decodeApproved(facts)
 
 export interface StepRow {
   readonly task: string
@@ -115,8 +125,8 @@ export interface StepRow {
 type Place = Omit<Step, "task" | "number" | "name" | "state" | "result" | "code" | "error" | "startedAtMs" | "endedAtMs">
 
 export const placeText = (step: Step): string => {
-  const { answers, attempt, child, copiedFrom, dispatchKey, drawn, effect, generation, index, inputSha256, scope, sort, supervisor, wakeAtMs } = step
-  const place: Place = { scope, index, sort, effect, dispatchKey, inputSha256, drawn, answers, supervisor, attempt, generation, wakeAtMs, child, copiedFrom }
+  const { answers, attempt, child, copiedFrom, dispatchKey, drawn, effect, generation, index, inputSha256, scope, sensitive, sort, supervisor, wakeAtMs } = step
+  const place: Place = { scope, index, sort, effect, dispatchKey, inputSha256, drawn, answers, supervisor, attempt, generation, wakeAtMs, child, copiedFrom, ...(sensitive === undefined ? {} : { sensitive }) }
   return JSON.stringify(place)
 }
 

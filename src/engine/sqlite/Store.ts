@@ -3,19 +3,21 @@
  * It runs inside the writer's transaction and keeps, per transaction, the head of the hash chain and the changes of the counts.
  */
 import type Database from "better-sqlite3"
-import { type Counter, countersOf, noCounts, type Tally, talliesOf, tallyMinuteMs } from "../../domain/Census.ts"
+import { type Counter, countersOf, decidedLate, endedByEvent, leftLate, type Mark, noCounts, type Tally, talliesOf, tallyMinuteMs } from "../../domain/Census.ts"
 import type { ClaimPolicy } from "../../domain/Claiming.ts"
 import type { Decision, StoredAnswer } from "../../domain/Decision.ts"
+import { approvedRun } from "../../domain/LastApproved.ts"
 import type { Epoch } from "../../domain/Lease.ts"
 import type { Now } from "../../domain/Now.ts"
 import { heldName } from "../../domain/Placement.ts"
 import type { QueueState } from "../../domain/Queue.ts"
 import { isHeld, type Restored } from "../../domain/Restored.ts"
 import type { Step, StepChange } from "../../domain/Step.ts"
-import type { Attempt, Task, TaskId } from "../../domain/Task.ts"
+import { type Attempt, blockedSinceMs, leasedSinceMs, type Task, type TaskId } from "../../domain/Task.ts"
 import { isTerminal } from "../../domain/TaskState.ts"
 import { chained, chainStart, type EventDraft, eventVersion } from "../../domain/TaskEvent.ts"
 import type { FoundBulk } from "../../domain/Bulk.ts"
+import type { DeadUpdate } from "../../domain/Chat.ts"
 import type { FoundSchedule, Instants, SchedulesDue, WantedSchedule } from "../Engine.ts"
 import * as Bulks from "./Bulks.ts"
 import * as Lanes from "./Lanes.ts"
@@ -48,6 +50,8 @@ export interface Store extends Transaction {
   /** Stores a whole decision. `before` holds the tasks as they were loaded in this transaction. */
   readonly apply: (decision: Decision<unknown>, before: ReadonlyArray<Task | undefined>, atMs: number) => void
   readonly append: (draft: EventDraft, atMs: number) => void
+  /** An update of a chat that was given up. */
+  readonly deadUpdate: (number: number) => DeadUpdate | undefined
   readonly bulk: (id: string, number: number | undefined) => FoundBulk | undefined
   /** A task that is not remembered afterwards. */
   readonly peek: (id: string) => Task | undefined
@@ -59,10 +63,10 @@ export interface Store extends Transaction {
 
 const prepare = (db: Database.Database) => ({
   insertTask: db.prepare(
-    "INSERT INTO task (id, state, available_at_ms, expires_at_ms, epoch, parent, forked_from, schedule, spec, progress, lane, concurrency_key, unique_name, ended_at_ms, dead_since_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO task (id, state, available_at_ms, expires_at_ms, epoch, parent, forked_from, schedule, spec, progress, lane, concurrency_key, unique_name, ended_at_ms, dead_since_ms, blocked_since_ms, leased_since_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
   ),
   deleteTask: db.prepare("DELETE FROM task WHERE id = ?"),
-  updateTask: db.prepare("UPDATE task SET state = ?, available_at_ms = ?, expires_at_ms = ?, epoch = ?, progress = ?, ended_at_ms = ?, dead_since_ms = ? WHERE id = ?"),
+  updateTask: db.prepare("UPDATE task SET state = ?, available_at_ms = ?, expires_at_ms = ?, epoch = ?, progress = ?, ended_at_ms = ?, dead_since_ms = ?, blocked_since_ms = ?, leased_since_ms = ? WHERE id = ?"),
   updateName: db.prepare("UPDATE task SET unique_name = ? WHERE id = ?"),
   updateSpec: db.prepare("UPDATE task SET spec = ? WHERE id = ?"),
   holder: db.prepare<[string], { id: string }>("SELECT id FROM task WHERE unique_name = ?"),
@@ -76,6 +80,7 @@ const prepare = (db: Database.Database) => ({
   insertAnswer: db.prepare("INSERT INTO idempotency (key, op, fingerprint, channel, answer, at) VALUES (?, ?, ?, ?, ?, ?)"),
   addCounter: db.prepare("INSERT INTO counter (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"),
   addTally: db.prepare("INSERT INTO tally (minute_ms, name, value) VALUES (?, ?, ?) ON CONFLICT (minute_ms, name) DO UPDATE SET value = value + excluded.value"),
+  putMark: db.prepare("INSERT INTO mark (name, at_ms) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at_ms = excluded.at_ms"),
   insertEpoch: db.prepare("INSERT INTO epoch (epoch, started_at_ms, lease_until_ms, lease_until_mono_ms) VALUES (?, ?, ?, ?)"),
   updateEpoch: db.prepare("UPDATE epoch SET lease_until_ms = ?, lease_until_mono_ms = ? WHERE epoch = ?"),
   task: db.prepare<[string], TaskRow>("SELECT id, spec, progress FROM task WHERE id = ?"),
@@ -87,10 +92,13 @@ const prepare = (db: Database.Database) => ({
     "SELECT id FROM task WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? ORDER BY expires_at_ms LIMIT ?"
   ),
   nextExpiry: db.prepare<[], { at: number | null }>("SELECT MIN(expires_at_ms) AS at FROM task WHERE expires_at_ms IS NOT NULL"),
+  putApproved: db.prepare("INSERT OR REPLACE INTO approved (kind, task, facts) VALUES (?, ?, ?)"),
   head: db.prepare<[], Head>("SELECT seq, hash, at FROM event ORDER BY seq DESC LIMIT 1"),
   epoch: db.prepare<[], { epoch: number; lease_until_ms: number; lease_until_mono_ms: number }>(
     "SELECT epoch, lease_until_ms, lease_until_mono_ms FROM epoch ORDER BY epoch DESC LIMIT 1"
   ),
+  deadUpdate: db.prepare<[number], DeadUpdate>("SELECT bot, number AS \"update\", chat, tries FROM inbox WHERE number = ? AND state = 'dead' ORDER BY bot LIMIT 1"),
+  replay: db.prepare("UPDATE inbox SET state = 'pending', tries = 0, not_before_ms = 0 WHERE bot = ? AND number = ? AND state = 'dead'"),
   stream: db.prepare<[], { id: string }>("SELECT id FROM store"),
   restored: db.prepare<[], RestoredRow>("SELECT * FROM restored ORDER BY number DESC LIMIT 1"),
   putRestored: db.prepare("INSERT OR REPLACE INTO restored (number, at_ms, actor, backup_seq, backup_hash, generation_floor, released_at_ms) VALUES (?, ?, ?, ?, ?, ?, ?)")
@@ -102,9 +110,11 @@ type Statements = ReturnType<typeof prepare>
 const makeDeltas = (sql: Statements) => {
   let counters = noCounts()
   const tallies = new Map<string, { readonly minuteMs: number; readonly name: Tally; value: number }>()
+  const marked = new Map<Mark, number>()
   const plus = (name: Counter): void => void (counters[name] += 1)
   const minus = (name: Counter): void => void (counters[name] -= 1)
   return {
+    marked: (name: Mark, atMs: number) => void marked.set(name, atMs),
     moved: (before: Task | undefined, after: Task) => {
       if (before !== undefined) countersOf(before, minus)
       countersOf(after, plus)
@@ -119,10 +129,12 @@ const makeDeltas = (sql: Statements) => {
     write: () => {
       for (const [name, change] of Object.entries(counters)) if (change !== 0) sql.addCounter.run(name, change)
       for (const { minuteMs, name, value } of tallies.values()) sql.addTally.run(minuteMs, name, value)
+      for (const [name, atMs] of marked) sql.putMark.run(name, atMs)
     },
     clear: () => {
       counters = noCounts()
       tallies.clear()
+      marked.clear()
     }
   }
 }
@@ -202,7 +214,9 @@ const insertTask = (sql: Statements, task: Task, lane: number): void => {
     concurrencyKey,
     heldName(task),
     prunableSinceMs(task),
-    deadSinceMs(task)
+    deadSinceMs(task),
+    blockedSinceMs(task),
+    leasedSinceMs(task)
   )
 }
 
@@ -214,17 +228,24 @@ const replaceTasks = (sql: Statements, memory: ReturnType<typeof makeMemory>, la
   for (const task of tasks) insertTask(sql, task, laneOf(task))
 }
 
+const keepApproved = (sql: Statements, before: Task | undefined, after: Task): void => {
+  const run = approvedRun(before, after)
+  if (run !== null) sql.putApproved.run(run.kind, run.task, JSON.stringify(run))
+}
+
 /** Writes one task as it is now, and tells everybody who keeps something of it. */
 const taskWriter = (sql: Statements, lanes: Lanes.Lanes, deltas: ReturnType<typeof makeDeltas>, memory: ReturnType<typeof makeMemory>) => {
   const update = (task: Task, before: Task) => {
     const { availableAtMs, expiresAtMs, id, lease, state } = task
-    sql.updateTask.run(state, availableAtMs, expiresAtMs, lease?.epoch ?? null, progressText(task), prunableSinceMs(task), deadSinceMs(task), id)
+    sql.updateTask.run(state, availableAtMs, expiresAtMs, lease?.epoch ?? null, progressText(task), prunableSinceMs(task), deadSinceMs(task), blockedSinceMs(task), leasedSinceMs(task), id)
     if (task.unique !== null) sql.updateName.run(heldName(task), id)
     if (task.payloadSha256 !== before.payloadSha256) sql.updateSpec.run(specText(task), id)
   }
-  return (task: Task, before: Task | undefined) => {
+  return (task: Task, before: Task | undefined, atMs: number) => {
+    if (leftLate(before, task, atMs) && lanes.state(task.queue)?.paused !== true) deltas.marked("queue_age", atMs)
     if (before === undefined) insertTask(sql, task, lanes.laneOf(task))
     else update(task, before)
+    keepApproved(sql, before, task)
     lanes.moved(before, task)
     deltas.moved(before, task)
     if (isTerminal[task.state]) memory.forget(task.id)
@@ -264,6 +285,8 @@ const makeStanding = (sql: Statements, deltas: ReturnType<typeof makeDeltas>, ma
       sql.insertEvent.run(event.seq, eventVersion, at, event.type, event.task, event.trace, event.actor, event.payload, event.payloadSha256, event.hash)
       head = event
       deltas.tallied(draft, at)
+      const ended = endedByEvent(draft)
+      if (ended !== undefined) deltas.marked(ended, at)
     },
     insertEpoch: (next: Epoch, atMs: number): void => {
       sql.insertEpoch.run(next.epoch, atMs, next.leaseUntilMs, next.leaseUntilMonoMs)
@@ -302,15 +325,19 @@ export const make = (db: Database.Database, instants: Instants["Type"], marker: 
   const { append, insertEpoch, isAtRest, updateEpoch, ...standing } = makeStanding(sql, deltas, marker)
   const storeTask = taskWriter(sql, lanes, deltas, memory)
 
-  const apply: Store["apply"] = ({ attempts, bulks: bulkChanges, events, messages, queues, remember, restored, schedules: scheduleChanges, steps, tasks }, before, atMs) => {
-    tasks.forEach((task) => storeTask(task, before.find((known) => known?.id === task.id)))
+  const apply: Store["apply"] = ({ attempts, bulks: bulkChanges, events, messages, queues, remember, replays, restored, schedules: scheduleChanges, steps, tasks }, before, atMs) => {
+    tasks.forEach((task) => storeTask(task, before.find((known) => known?.id === task.id), atMs))
     for (const change of steps) storeStep(sql, change)
-    for (const change of scheduleChanges) schedules.store(change)
+    for (const change of scheduleChanges) {
+      schedules.store(change)
+      if (decidedLate(change)) deltas.marked("schedules_overdue", atMs)
+    }
     for (const attempt of attempts) storeAttempt(sql, attempt)
     events.forEach((event) => append(event, atMs))
     bulkChanges.forEach(bulks.store)
     messages.forEach(({ task, text, topic }) => sql.insertMessage.run(topic, task, text, atMs))
     queues.forEach(lanes.setState)
+    replays?.forEach(({ bot, update }) => sql.replay.run(bot, update))
     if (remember !== null) sql.insertAnswer.run(remember.key, remember.op, remember.fingerprint, remember.channel, remember.answer, atMs)
     if (restored !== null) standing.restore(restored)
   }
@@ -324,6 +351,7 @@ export const make = (db: Database.Database, instants: Instants["Type"], marker: 
     foundSchedule: schedules.found,
     queue: lanes.state,
     bulk: bulks.find,
+    deadUpdate: (number) => sql.deadUpdate.get(number),
     peek: memory.peek,
     replace: (tasks) => replaceTasks(sql, memory, lanes.laneOf, tasks),
     holder: (name) => {

@@ -7,6 +7,8 @@
  * blocking the event loop.
  */
 import type Database from "better-sqlite3"
+import { ceilingMs } from "../../domain/Backoff.ts"
+import { matrix } from "../../domain/Matrix.ts"
 import type { EngineUnavailable, Flush } from "../Engine.ts"
 import type { Health } from "./Health.ts"
 import { isBusy, isInDoubt, StoreClosed, unavailable } from "./SqliteError.ts"
@@ -29,13 +31,15 @@ export interface Transaction {
 
 export interface Writer {
   readonly submit: (job: Job) => void
+  /** Takes back a job that waits for its turn: nothing of it is stored, and neither it nor its caller is told. False: it has had its turn. */
+  readonly withdraw: (job: Job) => boolean
   /** Writes what is pending and refuses everything later. */
   readonly close: () => void
 }
 
 /** How long a foreign lock is waited for before the pending changes fail, and the pauses between looks. */
-export const busyWaitMs = 5000
-const busyPausesMs: ReadonlyArray<number> = [2, 4, 8, 16, 32, 50]
+export const busyWaitMs = matrix.store_lock.timeoutMs
+const busyPausesMs: ReadonlyArray<number> = [1, 2, 3, 4, 5, 6].map((failures) => ceilingMs(matrix.store_lock.retry, failures))
 
 /** Bounds a transaction, so that a flood of changes cannot keep its first caller waiting. */
 export const batchMax = 512
@@ -65,7 +69,7 @@ const committer = (db: Database.Database, transaction: Transaction, health: Heal
 
 /** The pause before the next look at a foreign lock, or null when it has been waited for long enough. */
 const pauseAfter = (waitedMs: number): number | null =>
-  waitedMs >= busyWaitMs ? null : busyPausesMs.find((pause) => pause > waitedMs) ?? 50
+  waitedMs >= busyWaitMs ? null : busyPausesMs.find((pause) => pause > waitedMs) ?? matrix.store_lock.retry.capMs
 
 const refuser = (health: Health) => (job: Job, cause: unknown): void => {
   const error = unavailable("write", cause)
@@ -73,13 +77,9 @@ const refuser = (health: Health) => (job: Job, cause: unknown): void => {
   job.fail(error)
 }
 
-export const make = (
-  db: Database.Database,
-  transaction: Transaction,
-  flush: Flush["Type"],
-  health: Health,
-  onDoubt: (cause: unknown) => void
-): Writer => {
+const remove = (pending: Array<Job>, job: Job): boolean => pending.includes(job) && pending.splice(pending.indexOf(job), 1).length > 0
+
+export const make = (db: Database.Database, transaction: Transaction, flush: Flush["Type"], health: Health, onDoubt: (cause: unknown) => void): Writer => {
   const write = committer(db, transaction, health, onDoubt)
   let pending: Array<Job> = []
   let scheduled = false
@@ -126,7 +126,8 @@ export const make = (
 
   const run = () => {
     scheduled = false
-    if (pending.length === 0) return
+    // All were withdrawn: whoever comes next waits for a lock as long as anybody.
+    if (pending.length === 0) return void (waitedMs = 0)
     const jobs = pending.slice(0, batchMax)
     try {
       const answers = write(jobs)
@@ -148,6 +149,8 @@ export const make = (
       pending.push(job)
       schedule(0)
     },
+    // Transactions begin and end within one turn: what still waits here is in none.
+    withdraw: (job) => remove(pending, job),
     close: () => {
       closed = true
       while (pending.length > 0) run()

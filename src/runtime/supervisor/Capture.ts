@@ -12,6 +12,8 @@ import type { Output } from "./ExitRecord.ts"
 export interface Capture {
   /** Resolves when nobody can write to the pipe any more. */
   readonly ended: Promise<void>
+  /** Bytes that came so far. */
+  readonly seen: () => number
   /** Stops reading, syncs the log and says what was seen. Throws when the log may not be on the disk. */
   readonly close: () => Output
 }
@@ -51,6 +53,7 @@ export const capture = (pipeFd: number, logFd: number, file: string, capBytes: n
   })
   return {
     ended,
+    seen: () => bytes,
     close: () => {
       socket.destroy()
       fsyncSync(logFd)

@@ -11,6 +11,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Job } from "./Job.ts"
 import { isEnded, parseStat } from "./ProcStat.ts"
+import { HEARTBEAT_VARIABLE, heartbeatFile } from "./Silence.ts"
 import type { Stdio } from "./Stdio.ts"
 
 /** How often an ended command's group is looked at while its other processes still have their grace. */
@@ -19,7 +20,7 @@ const GROUP_POLL_MS = 20
 /** Longest text of an error in code units, so that it stays below 2 kB in UTF-8. */
 const ERROR_LENGTH_MAX = 512
 
-export type EndCause = "timeout" | "aborted"
+export type EndCause = "timeout" | "heartbeat" | "aborted"
 
 export interface Ended {
   readonly code: number | null
@@ -76,7 +77,7 @@ export const start = async (job: Job, stdio: Stdio): Promise<Started> => {
   try {
     const child = spawn(program, args, {
       cwd: job.cwd,
-      env: { ...job.env, OPSGATE_RUN: job.marker },
+      env: { ...job.env, ...(job.heartbeat_ms === undefined ? {} : { [HEARTBEAT_VARIABLE]: heartbeatFile(job.dir) }), OPSGATE_RUN: job.marker },
       detached: true,
       stdio: [stdio.stdinFd, stdio.stdout.writeFd, stdio.stderr.writeFd]
     })

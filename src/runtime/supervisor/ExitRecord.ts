@@ -8,7 +8,7 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } fro
 import { join } from "node:path"
 
 /** Why the command was ended or not begun; null when it ended by itself. */
-export type Cause = "timeout" | "aborted" | "lease_expired"
+export type Cause = "timeout" | "heartbeat" | "aborted" | "lease_expired"
 
 /** One output of the command. */
 export interface Output {
@@ -28,8 +28,8 @@ interface Outputs {
 
 /** How the command ended, or that it never began. */
 export type Ending =
-  | { readonly status: "exited"; readonly exit_code: number; readonly signal: null; readonly cause: "timeout" | "aborted" | null; readonly error: null; readonly started_at_ms: number; readonly command_pid: number }
-  | { readonly status: "signaled"; readonly exit_code: null; readonly signal: string; readonly cause: "timeout" | "aborted" | null; readonly error: null; readonly started_at_ms: number; readonly command_pid: number }
+  | { readonly status: "exited"; readonly exit_code: number; readonly signal: null; readonly cause: "timeout" | "heartbeat" | "aborted" | null; readonly error: null; readonly started_at_ms: number; readonly command_pid: number }
+  | { readonly status: "signaled"; readonly exit_code: null; readonly signal: string; readonly cause: "timeout" | "heartbeat" | "aborted" | null; readonly error: null; readonly started_at_ms: number; readonly command_pid: number }
   | { readonly status: "not_started"; readonly exit_code: null; readonly signal: null; readonly cause: "lease_expired" | "aborted"; readonly error: null; readonly started_at_ms: null; readonly command_pid: null }
   | { readonly status: "spawn_failed"; readonly exit_code: null; readonly signal: null; readonly cause: null; readonly error: string; readonly started_at_ms: null; readonly command_pid: null }
 

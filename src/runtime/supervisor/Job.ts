@@ -18,12 +18,14 @@ export interface Job {
   readonly argv: ReadonlyArray<string>
   /** Working folder of the command; absolute. */
   readonly cwd: string
-  /** The complete environment of the command, but for OPSGATE_RUN. */
+  /** The complete environment of the command, but for OPSGATE_RUN, and OPSGATE_HEARTBEAT_FILE where it has to give signs of life. */
   readonly env: Readonly<Record<string, string>>
   /** What the command reads on its standard input. */
   readonly stdin: string
   readonly timeout_ms: number
   readonly kill_grace_ms: number
+  /** Without a sign of life for so long the command is ended; absent: it may be silent. */
+  readonly heartbeat_ms?: number
   /** How much of each output is stored. What comes after it is counted and hashed. */
   readonly output_cap_bytes: number
   /** Value of OPSGATE_RUN in the command's environment, by which it is found when its supervisor is dead. */
@@ -86,7 +88,7 @@ const count = (name: string, value: unknown, max: number): number => {
 }
 
 export const decodeJob = (line: string): Job => {
-  const { v, dir, argv, cwd, env, stdin, timeout_ms, kill_grace_ms, output_cap_bytes, marker } = parse(line)
+  const { v, dir, argv, cwd, env, stdin, timeout_ms, kill_grace_ms, heartbeat_ms, output_cap_bytes, marker } = parse(line)
   if (v !== 1) throw new LineRefused("v is not 1")
   if (!isText(stdin)) throw new LineRefused("stdin is not a string")
   if (!isPlain(marker) || marker === "") throw new LineRefused("marker is not a string that can be set")
@@ -99,6 +101,7 @@ export const decodeJob = (line: string): Job => {
     stdin,
     timeout_ms: count("timeout_ms", timeout_ms, TIMER_MS_MAX),
     kill_grace_ms: count("kill_grace_ms", kill_grace_ms, TIMER_MS_MAX),
+    ...(heartbeat_ms === undefined ? {} : { heartbeat_ms: count("heartbeat_ms", heartbeat_ms, TIMER_MS_MAX) }),
     output_cap_bytes: count("output_cap_bytes", output_cap_bytes, Number.MAX_SAFE_INTEGER),
     marker
   }

@@ -11,6 +11,7 @@ import { type EndCause, type Running, start } from "./Command.ts"
 import { type Ending, writeChild, writeExit } from "./ExitRecord.ts"
 import { decodeGo, decodeJob, type Go, type Job } from "./Job.ts"
 import { parseStat } from "./ProcStat.ts"
+import { onSilence } from "./Silence.ts"
 import { closeCommandEnds, makeStdio, removeLogs, type Stdio } from "./Stdio.ts"
 
 /** How long an ended command's output is still read. Only a daemon that left the group can hold the pipe open that long. */
@@ -118,7 +119,9 @@ const run = async (job: Job, stdio: Stdio, go: Go, captures: ReadonlyArray<Captu
   if (abort.aborted) running.end("aborted")
   introduce(job.dir, running.pid)
   closeCommandEnds(stdio)
-  return follow(running, captures, startedAtMs)
+  const over = new AbortController()
+  if (job.heartbeat_ms !== undefined) void onSilence(job.heartbeat_ms, job.dir, captures, over.signal, end("heartbeat"))
+  return follow(running, captures, startedAtMs).finally(() => over.abort())
 }
 
 const supervise = async (abort: AbortSignal): Promise<number> => {

@@ -5,10 +5,11 @@
 import { join } from "node:path"
 import { Duration, Effect } from "effect"
 import { type Begun, begin, type Outcome } from "../../domain/Execution.ts"
+import { traceparentOf } from "../../domain/Ids.ts"
 import { onTask } from "../../domain/OnTask.ts"
 import { storedError } from "../../domain/Redaction.ts"
 import type { Exec, ExecUnavailable, JobRef } from "../Exec.ts"
-import { outcomeOf } from "../ExecOutcome.ts"
+import { outcomeOf, tailFor, tailRead } from "../ExecOutcome.ts"
 import type { CommandEnded, CommandOptions } from "./Context.ts"
 import { isMismatch, type Place, type Scope } from "./Journal.ts"
 import { forever, type Run } from "./Run.ts"
@@ -22,14 +23,13 @@ export interface CommandTools extends Tools {
   readonly dir: string
 }
 
-/** The end of stderr that goes into the record of a failure, in bytes. */
-const tailBytes = 1500
 const pathByDefault = "/usr/local/bin:/usr/bin:/bin"
 const killGraceMs = 5000
 const outputCapBytes = 10 * 1024 * 1024
 
-const jobOf = (tools: CommandTools, place: Place, { argv, cwd, env, killGrace, outputCap, stdin, timeout }: CommandOptions) => {
+const jobOf = (tools: CommandTools, place: Place, { argv, cwd, env, heartbeat, killGrace, outputCap, stdin, timeout }: CommandOptions) => {
   const { run: { held, task } } = tools
+  const heartbeatMs = heartbeat === undefined ? task.limits.heartbeatMs : Math.max(1, Math.ceil(Duration.toMillis(heartbeat)))
   return {
     v: 1 as const,
     dir: join(tools.dir, `step-${place.number}-${held.generation}`),
@@ -42,11 +42,13 @@ const jobOf = (tools: CommandTools, place: Place, { argv, cwd, env, killGrace, o
       OPSGATE_DISPATCH_KEY: draftAt(tools.run, place, "exec", "read", true).dispatchKey,
       OPSGATE_ATTEMPT: String(task.attempt),
       OPSGATE_GENERATION: String(held.generation),
-      OPSGATE_TRACE: task.trace
+      OPSGATE_TRACE: task.trace,
+      TRACEPARENT: traceparentOf(task, place.number)
     },
     stdin: stdin ?? "",
     timeout_ms: Math.max(1, Math.ceil(Duration.toMillis(timeout))),
     kill_grace_ms: killGrace === undefined ? killGraceMs : Math.ceil(Duration.toMillis(killGrace)),
+    ...(heartbeatMs === undefined ? {} : { heartbeat_ms: heartbeatMs }),
     output_cap_bytes: outputCap ?? outputCapBytes,
     marker: `${task.id}/${place.number}-${held.generation}`
   }
@@ -126,7 +128,7 @@ const watched = (tools: CommandTools, place: Place, options: CommandOptions, cod
   Effect.raceFirst(tools.exec.awaitEnd(ref), Effect.zipRight(told, Effect.zipRight(tools.exec.abort(ref), forever))).pipe(
     Effect.flatMap((end): Effect.Effect<Outcome> =>
       end._tag === "Finished"
-        ? Effect.map(tools.exec.tail(ref, "stderr.log", tailBytes), (tail) => outcomeOf(end.record, options.effect, tail))
+        ? Effect.map(tools.exec.tail(ref, "stderr.log", tailRead), (tail) => outcomeOf(end.record, options.effect, tailFor(tools.run.task, tail)))
         : gone(tools, options, ref)
     ),
     Effect.flatMap((outcome) => settled(tools, place, codec, outcome))

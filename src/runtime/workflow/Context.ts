@@ -24,6 +24,8 @@ export interface StepContext {
   /** The fencing token: outside systems that can should refuse a lower one than the highest they saw. */
   readonly generation: number
   readonly attempt: number
+  /** `traceparent` of W3C Trace Context for what the step calls: the trace of the task, and a span that is the same for every try. */
+  readonly traceparent: string
   /** Aborted when the step is to stop: at its timeout, at a kill, when it is interruptible and the task is canceled. */
   readonly signal: AbortSignal
 }
@@ -105,6 +107,8 @@ export interface CommandOptions {
   /** Its whole environment, besides a plain PATH and the `OPSGATE_*` variables of its run. */
   readonly env?: Readonly<Record<string, string>>
   readonly stdin?: string
+  /** It is ended when it writes nothing and does not touch `OPSGATE_HEARTBEAT_FILE` for so long. Default: that of the task, if it has one. */
+  readonly heartbeat?: Duration.DurationInput
   /** Default 5 s. */
   readonly killGrace?: Duration.DurationInput
   /** How much of each output is kept, in bytes. Default 10 MiB. */
@@ -140,6 +144,8 @@ interface Facts<P> {
   readonly attempt: number
   readonly generation: number
   readonly dispatchKey: string
+  /** The W3C trace id of the request, over all attempts and restarts; children have the same. */
+  readonly trace: string
   /** Aborted when the run is to stop. */
   readonly signal: AbortSignal
 }
@@ -172,6 +178,8 @@ export interface Context<P> extends Facts<P> {
   readonly uuid: Effect.Effect<string>
   /** Says how far the run is. Kept in the log, at most one word a second. */
   readonly progress: (note: string, percent?: number) => Effect.Effect<void>
+  /** A sign of life, for a task with `timeouts.heartbeat`. It is kept in memory only; the last note is told when the signs end. */
+  readonly heartbeat: (note?: string) => Effect.Effect<void>
   /** Keeps a file with the task. */
   readonly artifact: (name: string, content: string | Uint8Array) => Effect.Effect<Stored, StepFailed>
 }
@@ -188,5 +196,6 @@ export interface AsyncContext<P> extends Facts<P> {
   readonly random: () => Promise<number>
   readonly uuid: () => Promise<string>
   readonly progress: (note: string, percent?: number) => Promise<void>
+  readonly heartbeat: (note?: string) => void
   readonly artifact: (name: string, content: string | Uint8Array) => Promise<Stored>
 }

@@ -77,6 +77,7 @@ const progressOf = (tools: Tools) => {
   let saidAtMs = -Infinity
   return (note: string, percent?: number): Effect.Effect<void> =>
     Effect.suspend(() => {
+      tools.run.beat(null)
       const nowMs = tools.wallMs()
       if (tools.run.stopped() !== null || (nowMs - saidAtMs < progressEveryMs && percent !== 100)) return Effect.void
       saidAtMs = nowMs
@@ -160,6 +161,10 @@ class RunContext<P> implements Context<P> {
     return this.around.run.task.dispatchKey
   }
 
+  get trace(): string {
+    return this.around.run.task.trace
+  }
+
   get signal(): AbortSignal {
     return this.around.signal
   }
@@ -224,6 +229,11 @@ class RunContext<P> implements Context<P> {
   get progress(): Context<P>["progress"] {
     this.said ??= progressOf(this.around)
     return this.said
+  }
+
+  get heartbeat(): Context<P>["heartbeat"] {
+    const { run } = this.around
+    return (note) => Effect.sync(() => run.beat(typeof note === "string" ? note.slice(0, 200) : null))
   }
 
   get artifact(): Context<P>["artifact"] {

@@ -41,13 +41,14 @@ const working = <A>({ bodies }: Surroundings, key: string, call: () => Promise<A
 
 const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: Promised): AsyncContext<P> => {
   const context: Context<P> = contextOf(around, scope, payload)
-  const { artifact, attempt, child, dispatchKey, exec, generation, now, progress, random, sleep, task, uuid, waitFor } = context
+  const { artifact, attempt, child, dispatchKey, exec, generation, heartbeat, now, progress, random, sleep, task, trace, uuid, waitFor } = context
   return {
     payload,
     task,
     attempt,
     generation,
     dispatchKey,
+    trace,
     get signal() {
       return around.signal
     },
@@ -73,6 +74,7 @@ const contextIn = <P>(around: Surroundings, scope: Scope, payload: P, promise: P
     random: () => promise(random),
     uuid: () => promise(uuid),
     progress: (note, percent) => promise(progress(note, percent)),
+    heartbeat: (note) => Effect.runSync(heartbeat(note)),
     artifact: (name, content) => promise(artifact(name, content))
   }
 }

@@ -16,7 +16,7 @@ const precedence = ["LeaseLost", "Unknown", "TimedOut", "Mismatch", "Asked", "Su
 export type Stop =
   | { readonly _tag: "LeaseLost" }
   | { readonly _tag: "Unknown"; readonly code: string; readonly error: string }
-  | { readonly _tag: "TimedOut"; readonly error: string }
+  | { readonly _tag: "TimedOut"; readonly code: string; readonly error: string }
   | { readonly _tag: "Mismatch"; readonly code: string; readonly error: string }
   | { readonly _tag: "Asked"; readonly compensate: boolean }
   | { readonly _tag: "Suspended" }
@@ -67,6 +67,9 @@ export class Run {
   private cancel: PendingCancel | null
   /** Grows with everything the code does: what is planned for a quiet run looks whether it was. */
   private activity = 0
+  private beats = 0
+  private resting = 0
+  private word: string | null = null
 
   /** `soon` runs a function in a later turn of the event loop. */
   constructor(task: Task, held: Held, soon: (run: () => void) => void) {
@@ -74,6 +77,36 @@ export class Run {
     this.held = held
     this.soon = soon
     this.cancel = task.cancel
+  }
+
+  /** A sign of life, with what the code says about it. */
+  beat(note: string | null): void {
+    this.beats += 1
+    this.word = note ?? this.word
+  }
+
+  /** Grows with each sign of life. The end of a rest is one, and so is a step that begins or ends: it is stored then. */
+  signs(): number {
+    return this.beats
+  }
+
+  /** The last word of a sign of life. */
+  lastWord(): string | null {
+    return this.word
+  }
+
+  /** From here on until the answered function is called the run waits for what it cannot hasten: no sign of life is expected. */
+  rest(): () => void {
+    this.resting += 1
+    return () => {
+      this.resting -= 1
+      this.beats += 1
+    }
+  }
+
+  /** A command in hand is watched by its supervisor. */
+  isResting(): boolean {
+    return this.resting > 0 || [...this.open.values()].some(({ end }) => end !== undefined)
   }
 
   stopped(): Stop | null {

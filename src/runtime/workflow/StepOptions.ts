@@ -61,8 +61,9 @@ const commandIssue = (options: CommandOptions | undefined): string | null => {
   if (!Array.isArray(argv) || argv.length === 0 || !argv.every(isArgument)) return "argv is a list of texts, the program first"
   if (!isText(cwd) || !isAbsolute(cwd)) return "cwd is an absolute path"
   if (env !== undefined && !Object.values(env).every(isArgument)) return "env holds texts"
-  const issue = timeout === undefined ? "it has no timeout" : durationIssue("its timeout", timeout) ?? durationIssue("killGrace", options.killGrace)
+  const issue = timeout === undefined ? "it has no timeout" : durationIssue("its timeout", timeout) ?? durationIssue("killGrace", options.killGrace) ?? durationIssue("its heartbeat", options.heartbeat)
   if (issue !== null) return issue
+  if (options.heartbeat !== undefined && Duration.toMillis(options.heartbeat) > commandMaxMs) return "its heartbeat is at most 24 days"
   return Duration.toMillis(timeout) > commandMaxMs ? "its timeout is at most 24 days" : null
 }
 

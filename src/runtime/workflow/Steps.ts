@@ -6,6 +6,8 @@ import { Cause, Data, Duration, Effect, Exit, Fiber, Option } from "effect"
 import { canonical, type Json, sha256 } from "../../domain/Canonical.ts"
 import { endStep, type StepEnd } from "../../domain/Checkpoint.ts"
 import { begin } from "../../domain/Execution.ts"
+import { traceparentOf } from "../../domain/Ids.ts"
+import { matrix } from "../../domain/Matrix.ts"
 import { onTask } from "../../domain/OnTask.ts"
 import { storedError } from "../../domain/Redaction.ts"
 import type { Refusal } from "../../domain/Refusal.ts"
@@ -49,7 +51,11 @@ export interface Wanted<A, R> {
 
 /** Stores something under the lease, as often as it takes; when the lease is lost the run stops. */
 export const store = <A>({ engine, run }: Tools, change: Change<A>): Effect.Effect<A> =>
-  Effect.catchAll(patiently(engine.commit(change)), (error) => stopFor(run, error))
+  resting(run, Effect.catchAll(patiently(engine.commit(change)), (error) => stopFor(run, error)))
+
+// Who waits for the store, or for the next try, gives no signs of life. Most runs need give none.
+const resting = <A, E, R>(run: Run, waiting: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  run.task.limits.heartbeatMs === undefined ? waiting : Effect.acquireUseRelease(Effect.sync(() => run.rest()), () => waiting, (wakes) => Effect.sync(wakes))
 
 const stopFor = (run: Run, error: Refusal | EngineUnavailable): Effect.Effect<never> =>
   Effect.suspend(() => {
@@ -133,6 +139,10 @@ const stepContext = (run: Run, place: Place, abort: LazyAbort): StepContext => (
   dispatchKey: stepKey(run.task.dispatchKey, place.number),
   generation: run.held.generation,
   attempt: run.task.attempt,
+  // Made when it is asked for: most steps do not.
+  get traceparent() {
+    return traceparentOf(run.task, place.number)
+  },
   get signal() {
     return abort.signal
   }
@@ -163,7 +173,8 @@ const tried = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: 
     const abort = new LazyAbort()
     const { effect, interruptible, name } = wanted
     run.began({ number: place.number, name, effect, interruptible, abort: (reason) => abort.abort(reason) })
-    const draft = draftAt(run, place, "code", effect, wanted.probe !== undefined)
+    const plain = draftAt(run, place, "code", effect, wanted.probe !== undefined)
+    const draft = wanted.codec.sensitive === undefined ? plain : { ...plain, sensitive: wanted.codec.sensitive }
     const earlier = run.takePending()
     return Effect.flatMap(
       store(tools, onTask(run.task.id, (task, now) => begin(task, run.held, draft, now, earlier))),
@@ -242,18 +253,19 @@ const failing = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt
   return Effect.zipRight(ending(tools, place, { _tag: "Failed", code, error: reason }), again(tools, place, wanted, attempt, code, reason))
 }
 
-const retryPause = { baseMs: 100, capMs: 5000, capMaxMs: 30_000 }
+/** Whatever a step says, it does not hold its slot for longer than this between two tries. */
+const pauseMaxMs = 30_000
 
 const again = <A, R>(tools: Tools, place: Place, wanted: Wanted<A, R>, attempt: number, code: string, reason: string): Effect.Effect<A, StepFailed, R> => {
   const { retry } = wanted
   if (retry === undefined || attempt >= retry.attempts) return failedWith(place, code, reason)
-  const baseMs = Duration.toMillis(retry.base ?? retryPause.baseMs)
-  const capMs = Math.min(Duration.toMillis(retry.cap ?? retryPause.capMs), retryPause.capMaxMs)
+  const baseMs = Duration.toMillis(retry.base ?? matrix.step.retry.baseMs)
+  const capMs = Math.min(Duration.toMillis(retry.cap ?? matrix.step.retry.capMs), pauseMaxMs)
   const { run } = tools
   // It counts as being in the middle of something while it waits, and may be ended there.
   run.began({ number: place.number, name: place.name, effect: "read", interruptible: true, abort: () => undefined })
   return Effect.zipRight(
-    Effect.sleep(delayAfterMs(attempt, { attemptsMax: retry.attempts, baseMs, capMs }, tools.chance())),
+    resting(run, Effect.sleep(delayAfterMs(attempt, { attemptsMax: retry.attempts, baseMs, capMs }, tools.chance()))),
     tried(tools, place, wanted, attempt + 1)
   )
 }

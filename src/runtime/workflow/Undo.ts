@@ -2,13 +2,11 @@
 import { Effect, Either } from "effect"
 import { ended } from "../../domain/Checkpoint.ts"
 import { undoScope } from "../../domain/Execution.ts"
+import { matrix } from "../../domain/Matrix.ts"
 import { rootScope } from "./Journal.ts"
 import type { StepFailed } from "./StepFailed.ts"
 import { step, type Tools, type Wanted } from "./Steps.ts"
 import type { Codec } from "./Values.ts"
-
-/** How long one step may take to be undone, each time it is tried. */
-const undoTimeoutMs = 600_000
 
 const nothing: Codec<null> = { encode: () => Either.right(null), decode: () => Either.right(null) }
 
@@ -23,8 +21,8 @@ export const undoAll = (tools: Tools, askedAtMs: number): Effect.Effect<void, St
       name: `undo ${name}`,
           effect: "idempotent",
       codec: nothing,
-      timeoutMs: undoTimeoutMs,
-      retry: { attempts: 3 },
+      timeoutMs: matrix.undo.timeoutMs,
+      retry: { attempts: matrix.undo.retry.attemptsMax },
       interruptible: false,
       body: (context) => Effect.as(effect(context), null),
       probe: undefined,

@@ -1,6 +1,7 @@
 /** Results as JSON: what is kept is what a replay gets, so the first run gets it in the same form. */
 import { Either, ParseResult, Schema } from "effect"
 import type { Json } from "../../domain/Canonical.ts"
+import { type Paths, sensitiveInSchema } from "../../domain/Sensitive.ts"
 
 /** Where a value is no plain JSON, in words; null when it is. `undefined` stands for null at the top and is left out of objects. */
 export const notJson = (value: unknown, path = ""): string | null => {
@@ -39,6 +40,8 @@ export const encodedJson = (value: unknown): Either.Either<Json, string> => {
 
 /** How a value is written and read again. */
 export interface Codec<A> {
+  /** What the schema marks as sensitive; absent when that is nothing. */
+  readonly sensitive?: Paths
   readonly encode: (value: A) => Either.Either<Json, string>
   readonly decode: (json: Json) => Either.Either<A, string>
 }
@@ -47,7 +50,9 @@ export interface Codec<A> {
 export const schemaCodec = <A, I>(schema: Schema.Schema<A, I>): Codec<A> => {
   const encode = Schema.encodeEither(schema, { onExcessProperty: "error" })
   const decode = Schema.decodeUnknownEither(schema, { onExcessProperty: "error" })
+  const sensitive = sensitiveInSchema(schema)
   return {
+    ...(sensitive.length === 0 ? {} : { sensitive }),
     encode: (value) => Either.flatMap(Either.mapLeft(encode(value), issueOf), encodedJson),
     decode: (json) => Either.mapLeft(decode(json), issueOf)
   }

@@ -37,6 +37,8 @@ export interface RunOptions {
   /** Words before the script: preloaded modules. */
   readonly node?: ReadonlyArray<string>
   readonly cwd?: string
+  /** How long it may take, where that is longer than usual: a server that many tests share. */
+  readonly mayTakeMs?: number
 }
 
 /** The part of a stored task that tests look at. */
@@ -74,7 +76,7 @@ export const until = async <A>(what: string, look: () => A | undefined | false):
 }
 
 /** A process, killed by its id when it takes too long. */
-export const start = (file: string, args: ReadonlyArray<string>, options: { readonly cwd: string; readonly input?: string; readonly env?: Readonly<Record<string, string>> }): Started => {
+export const start = (file: string, args: ReadonlyArray<string>, options: { readonly cwd: string; readonly input?: string; readonly env?: Readonly<Record<string, string>>; readonly mayTakeMs?: number }): Started => {
   const child = spawn(file, args, { cwd: options.cwd, env: { PATH: process.env.PATH ?? "", ...options.env }, stdio: ["pipe", "pipe", "pipe"] })
   let stdout = ""
   let stderr = ""
@@ -82,7 +84,7 @@ export const start = (file: string, args: ReadonlyArray<string>, options: { read
   child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk))
   child.stdin.on("error", () => undefined)
   child.stdin.end(options.input ?? "")
-  const tooLong = setTimeout(() => child.kill("SIGKILL"), patienceMs)
+  const tooLong = setTimeout(() => child.kill("SIGKILL"), options.mayTakeMs ?? patienceMs)
   const ended = once(child, "close").then(([code, signal]): Ended => {
     clearTimeout(tooLong)
     return { code, signal, stdout, stderr }
@@ -109,8 +111,8 @@ export const opsgate = (atTheEnd: AtTheEnd, kinds: object = {}, settings: object
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   })
 
-  const launch = (args: ReadonlyArray<string>, { cwd = folder, env, input, node = [] }: RunOptions = {}): Started =>
-    start(process.execPath, [...node, program, ...args], { cwd, ...(env === undefined ? {} : { env }), ...(input === undefined ? {} : { input }) })
+  const launch = (args: ReadonlyArray<string>, { cwd = folder, env, input, mayTakeMs = patienceMs, node = [] }: RunOptions = {}): Started =>
+    start(process.execPath, [...node, program, ...args], { cwd, mayTakeMs, ...(env === undefined ? {} : { env }), ...(input === undefined ? {} : { input }) })
   const run = (args: ReadonlyArray<string>, options: RunOptions = {}): Promise<Ended> => launch(args, options).ended
 
   const query = <Row>(sql: string): ReadonlyArray<Row> => {

@@ -22,6 +22,8 @@ const refusals: ReadonlyArray<readonly [string, ReadonlyArray<string>, RegExp, n
   ["an unknown verb, with a suggestion", ["evnets"], /Did you mean events\?/, 2],
   ["an unknown verb of task, with a suggestion", ["task", "sbumit"], /Did you mean submit\?/, 2],
   ["no verb", [], /Usage: opsgate/, 2],
+  ["a gate that is not the first word", ["--json", "gate"], /the word gate comes first/, 254],
+  ["a verify that is not the first word", ["--json", "verify", "bundle", "--strict"], /the word verify comes first/, 254],
   ["an unknown option", ["task", "list", "--colour"], /unknown option '--colour'/, 2],
   ["a limit that is no number", ["task", "list", "--limit", "many"], /a whole number/, 2],
   ["a state that is none", ["task", "list", "--state", "SLEEPING"], /Allowed choices/, 2],
@@ -72,7 +74,7 @@ describe.concurrent("the command line", () => {
     const id = await withTask(home)
     const table: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp, number]> = [
       [["task", "resume", id], /waits for approval/, 6],
-      [["task", "approve", id], /may not approve/, 3],
+      [["task", "approve", id], /may not decide/, 3],
       [["task", "recover", id, "--reason", "x"], /a task that is REQUESTED cannot be asked to recover; possible now: approve, reject, cancel/, 5],
       [["task", "reconcile", id, "--outcome", "failed", "--reason", "x"], /cannot be asked to reconcile/, 5],
       [["task", "cancel", id], /cancel needs a reason/, 2],
@@ -212,15 +214,19 @@ const exchange = (path: string, text: string): Promise<string> =>
   })
 
 describe.concurrent("the command socket", () => {
-  it("refuses what is no command, drops a line that never ends, and lets nobody else in", async ({ expect, onTestFinished }) => {
+  it("refuses what is no command and a line that is too long, on record and in a sentence, and lets nobody else in", async ({ expect, onTestFinished }) => {
     const home = opsgate(onTestFinished, kinds, { workers: 0 })
     await home.serve()
     expect(statSync(home.socket).mode & 0o777).toBe(0o600)
     const ask = (reason: string) => `${JSON.stringify({ v: 1, ask: { op: "submit", kind: "report", payload: {}, reason }, key: null })}\n`
     for (const line of ["nonsense\n", "{}\n", "\n", ask("x".repeat(1_000_000)), ask("x").replace("\"key\"", "\"actor\":\"cli:root\",\"key\"")]) {
-      expect(await exchange(home.socket, line)).toContain("\"tag\":\"Usage\"")
+      expect(await exchange(home.socket, line)).toContain("\"tag\":\"AskMalformed\"")
     }
-    expect(await exchange(home.socket, "x".repeat(1_200_000))).toBe("")
+    expect(await exchange(home.socket, ask("x".repeat(1_000_000)))).toContain("a reason has at most 2000 characters")
+    expect(await exchange(home.socket, ask("\u001b[2J"))).toContain("no control characters")
+    expect(await exchange(home.socket, "x".repeat(1_200_000))).toContain("the command is longer than 1048576 bytes")
+    const stored = home.events().filter(({ type }) => type === "command.refused").map(({ payload }) => payload ?? "")
+    expect([stored.length, Math.max(...stored.map(({ length }) => length)) < 300, stored.some((text) => /xx|u001b/.test(text))]).toEqual([8, true, false])
     const deep = (levels: number) => ask("x").replace("{}", `${"[".repeat(levels)}${"]".repeat(levels)}`)
     expect(await exchange(home.socket, deep(400_000))).toBe("")
     expect(await exchange(home.socket, deep(101))).toContain("nested deeper than 100 levels")
@@ -288,7 +294,9 @@ describe.concurrent("a terminal", () => {
     const home = opsgate(onTestFinished, {
       noisy: light(["/bin/sh", "-c", "cat >&2; printf '\\033[2J\\233\\302\\2332J' >&2; exit 3"], { retry: { attempts: 1 } })
     })
-    const submitted = await home.run(["task", "submit", "noisy", JSON.stringify({ text: nasty }), "--reason", nasty, "--json"])
+    const submitted = await home.run(["task", "submit", "noisy", JSON.stringify({ text: nasty }), "--json"])
+    const refused = await home.run(["task", "submit", "noisy", "{}", "--reason", nasty])
+    expect([refused.code, refused.stderr, refused.stdout]).toEqual([2, "opsgate: the words of a command hold no control characters and none that turn the direction of a line\n", ""])
     const { task }: { readonly task: string } = JSON.parse(submitted.stdout)
     await home.serve()
     await home.untilTask(task, "FAILED")

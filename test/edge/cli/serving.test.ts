@@ -238,7 +238,7 @@ describe.concurrent("the command of a kind", () => {
     const id = await home.submit("env")
     await home.untilTask(id, "SUCCEEDED")
     const names = home.read(`.opsgate/runs/${id}/1-1/stdout.log`).split("\n").filter((line) => line !== "").map((line) => line.split("=")[0])
-    expect(names.sort()).toEqual(["FIXED", "LISTED", "OPSGATE_ATTEMPT", "OPSGATE_DISPATCH_KEY", "OPSGATE_GENERATION", "OPSGATE_RUN", "OPSGATE_TASK", "OPSGATE_TRACE", "PATH"])
+    expect(names.sort()).toEqual(["FIXED", "LISTED", "OPSGATE_ATTEMPT", "OPSGATE_DISPATCH_KEY", "OPSGATE_GENERATION", "OPSGATE_RUN", "OPSGATE_TASK", "OPSGATE_TRACE", "PATH", "TRACEPARENT"])
   })
 
   it("gets a placeholder as one argument, whatever it holds, and the payload as its input", async ({ expect, onTestFinished }) => {

@@ -96,7 +96,7 @@ describe.concurrent("a bulk command", () => {
     expect(await said("approve", "--kind", "deploy", "--reason", "x")).toBe("2 opsgate: there is no bulk approval: people approve one by one, with opsgate task approve <task>")
     expect(await said("stop", "nobody", "--reason", "x")).toBe("4 opsgate: there is no bulk command \"nobody\"")
     expect(await said("reject", "--older", "soon", "--reason", "x")).toMatch(/^2 /)
-    expect(home.events().slice(12).map(({ type }) => type)).toEqual(["command.refused", "command.refused"])
+    expect(home.events().slice(12).map(({ type }) => type)).toEqual(["command.refused", "command.refused", "command.refused"])
   })
 
   it("of which only a part could be done exits with 8, one of which nothing could with 1", async ({ expect, onTestFinished }) => {
@@ -185,7 +185,7 @@ describe.concurrent("the dead letter", () => {
     const [{ id } = { id: "" }] = home.tasks()
     expect((await home.run(["dead", "dismiss", id, "--reason", "known"])).code).toBe(0)
     expect(JSON.parse((await home.run(["dead", "--json"])).stdout).length).toBe(3)
-    expect(JSON.parse((await home.run(["ops-summary", "--json"])).stdout).dead_letter).toEqual({ tasks: 3 })
+    expect(JSON.parse((await home.run(["ops-summary", "--json"])).stdout).dead_letter).toMatchObject({ tasks: 3 })
     expect((await home.run(["redrive", "--kind", "other", "--reason", "x"])).code).toBe(1)
     expect((await home.run(["redrive", "--reason", "x"])).code).toBe(2)
   })

@@ -325,9 +325,9 @@ describe.concurrent("the words of a verb", () => {
     const asks = [{ op: "signal", name: "go", payload: "here" }, { op: "fork", step: 1, payload: "here" }, { op: "reconcile", outcome: "succeeded", result: "here" }]
     for (const ask of asks) {
       expect(await exchange(ask, `${"[".repeat(101)}${"]".repeat(101)}`)).toContain("nested deeper than 100 levels")
-      expect(await exchange(ask, "1e400")).toMatch(/"tag":"Usage"/)
+      expect(await exchange(ask, "1e400")).toMatch(/"tag":"AskMalformed"/)
       expect(await exchange(ask, "1")).toContain("\"tag\":\"TaskNotFound\"")
     }
-    expect(await exchange({ op: "signal", name: "no good", payload: 1 }, "")).toContain("\"tag\":\"Usage\"")
+    expect(await exchange({ op: "signal", name: "no good", payload: 1 }, "")).toContain("\"tag\":\"AskMalformed\"")
   })
 })

@@ -1,5 +1,6 @@
 /** The kinds that are declared while a sequence is played: with people and without, with limits and without, and one that goes. */
 import type { Kind } from "../../../src/domain/Kind.ts"
+import { oneApproval, policyByDefault } from "../../../src/domain/Policy.ts"
 
 const light = {
   class: "light",
@@ -13,7 +14,7 @@ const light = {
 
 const heavy = { ...light, class: "heavy", effect: "dangerous", needsApproval: true, retry: { attemptsMax: 1, baseMs: 0, capMs: 0 } } as const
 
-export const kindNames = ["report", "hasty", "deploy", "own"] as const
+export const kindNames = ["report", "hasty", "deploy", "own", "careful"] as const
 
 /** The schedules that are declared in a sequence, or gone. */
 export const scheduleNames = ["pulse", "cron"] as const
@@ -36,7 +37,8 @@ const declaredIn = (version: number): ReadonlyMap<string, Kind> => {
       retry: { attemptsMax: 2, baseMs: 10, capMs: 100 }
     },
     { ...heavy, name: "deploy", version: "v1", limits: { ...light.limits, approvalTtlMs: 60_000 } },
-    { ...heavy, name: "own", version: `v${version}`, selfApproval: true }
+    { ...heavy, name: "own", version: `v${version}`, selfApproval: true },
+    { ...heavy, name: "careful", version: "v1", policy: { ...policyByDefault, version: `p${Math.min(version, 2)}`, heavy: { ...oneApproval, approvals: 2, plan: true, review: true } } }
   ]
   return new Map(kinds.filter(({ name }) => name !== "own" || version < goneAt).map((kind) => [kind.name, kind]))
 }

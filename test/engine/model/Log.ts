@@ -101,7 +101,7 @@ const generationAfter = (type: string, facts: Facts, before: number, at: string)
 
 /** Whether the key of this answer was given its stored answer inside of the window. */
 const replayedIn = (events: ReadonlyArray<TaskEvent>, { from, key, to }: Acknowledged): boolean =>
-  key !== null && events.slice(from, to).some(({ payload, type }) => type === "idempotency.replayed" && factsOf(JSON.parse(payload ?? "null"))["key"] === key)
+  key !== null && events.slice(from, to).some(({ actor, payload, type }) => type === "idempotency.replayed" && `${actor}\n${String(factsOf(JSON.parse(payload ?? "null"))["key"])}` === key)
 
 /** What an answer says of a task. */
 interface Said {
@@ -133,10 +133,10 @@ const checkAnswer = ({ answer, from, to }: Acknowledged, paths: Paths, replayed:
   }
 }
 
-/** Whoever comes with the same key hears the same, or that it stands for something else. */
+/** Whoever comes with the same key hears the same, or that it stands for something else, or that he may not ask. */
 const checkKey = ({ answer, key }: Acknowledged, first: Map<string, string>): void => {
   const { refused } = factsOf(answer)
-  if (key === null || answer === "broken" || factsOf(refused)["_tag"] === "KeyConflict") return
+  if (key === null || answer === "broken" || ["KeyConflict", "NotAllowed"].includes(String(factsOf(refused)["_tag"]))) return
   const text = JSON.stringify(answer)
   assert.equal(text, first.get(key) ?? text, `the key ${JSON.stringify(key)} has one answer`)
   first.set(key, text)

@@ -2,6 +2,7 @@
  * The operations that a sequence is drawn from: one table, one row for each. A row says how often it comes, what is drawn for it, and
  * which writes that makes in the world as it stands. To add one, add a row.
  */
+import { ownerRoles } from "../../../src/domain/Authorization.ts"
 import { Effect, Random } from "effect"
 import fc from "fast-check"
 import { type Asked, handleEither } from "../../../src/control/Commands.ts"
@@ -13,6 +14,7 @@ import type { EffectClass } from "../../../src/domain/EffectClass.ts"
 import { claim, type Claimed, handBack } from "../../../src/domain/Dispatch.ts"
 import { begin, type Finding, opened, type Outcome, reclaim, type Reclaimed, settle } from "../../../src/domain/Execution.ts"
 import { taskIdFrom } from "../../../src/domain/Ids.ts"
+import { ownedKey } from "../../../src/domain/Idempotency.ts"
 import { KindUnknown } from "../../../src/domain/Kind.ts"
 import type { Held } from "../../../src/domain/Lease.ts"
 import type { Now } from "../../../src/domain/Now.ts"
@@ -64,6 +66,7 @@ const changing = <A>(change: Change<A>, more: Pick<Write, "key" | "heard"> = {})
 /** Who asks, by which way, and under which key. */
 const asking = fc.record({
   actor: fc.constantFrom("cli:ada", "telegram:7", "cli:bo"),
+  roles: fc.oneof({ weight: 9, arbitrary: fc.constant(ownerRoles) }, { weight: 1, arbitrary: fc.subarray([...ownerRoles]) }),
   channel: fc.constantFrom<Channel>("cli", "telegram"),
   key: fc.option(fc.constantFrom("k1", "k2", "k3", "k4", "ü 5", "k6", "k7", "k8"), { freq: 2 })
 })
@@ -87,7 +90,7 @@ const commanded = (world: World, asked: Asked<Ask>): ReadonlyArray<Write> => {
   )
   Effect.runSyncExit(handled)
   if (asked.key !== null) world.keyed.push(asked)
-  return changes.map((change) => changing(change, { key: asked.key }))
+  return changes.map((change) => changing(change, { key: ownedKey(asked) }))
 }
 
 /** A command about a task. */
@@ -99,6 +102,9 @@ const about = <D>(weight: number, fits: (task: Task) => boolean, drawn: fc.Arbit
 
 const nothing = fc.constant(null)
 const isIn = (...states: ReadonlyArray<Task["state"]>) => (task: Task): boolean => states.includes(task.state)
+
+// Nobody reviews before there is a plan.
+const waitsFor = (hold: "plan" | "review") => ({ holds }: Task): boolean => holds.includes(hold) && (hold === "plan" || !holds.includes("plan"))
 
 const isCurrent = (task: Task | undefined, held: Held): boolean =>
   task !== undefined && task.lease !== null && task.lease.epoch === held.epoch && task.generation === held.generation
@@ -225,7 +231,10 @@ export const table = {
   steer: row(3, fc.record({ asking, queue, paused: fc.boolean(), reason: fc.option(text, { freq: 9 }) }), (world, { asking, paused, queue, reason }) =>
     commanded(world, { ...asking, ask: { op: paused ? "pause_queue" : "resume_queue", queue, reason } })),
 
-  approve: about(5, isIn("REQUESTED"), nothing, (task, reason) => ({ op: "approve", task, reason })),
+  approve: about(8, isIn("REQUESTED"), nothing, (task, reason) => ({ op: "approve", task, reason })),
+  plan: about(3, waitsFor("plan"), text, (task, reason, part) => ({ op: "plan", task, reason, plan: { scope: part, risks: "none", test_plan: "by hand", rollback_plan: "back", approval_impact: "one" } })),
+  review: about(4, waitsFor("review"), fc.boolean(), (task, reason, fine) => ({ op: "review", task, reason, verdict: fine ? "pass" : "fail", code: "other", checklist: { policy_safety: fine, correctness: true, tests: true, rollback: true, approval_constraints: true } })),
+  breakGlass: about(1, isIn("REQUESTED"), nothing, (task, reason) => ({ op: "break_glass", task, reason })),
   reject: about(1, isIn("REQUESTED", "APPROVED"), nothing, (task, reason) => ({ op: "reject", task, reason })),
   resume: about(5, isIn("APPROVED"), nothing, (task, reason) => ({ op: "resume", task, reason })),
   cancel: about(3, isIn("QUEUED", "RUNNING"), flags, (task, reason, compensate) => ({ op: "cancel", task, reason, compensate })),
@@ -255,7 +264,7 @@ export const table = {
     if (fit && (claimMs === null || claimMs > world.clocks.wallMs || !world.inForce)) return []
     const kinds = kindsOf(world.version)
     return [{
-      on: (engine) => engine.claim({ limit, policy, rule: (task, now) => claim(task, worker, kinds.get(task.kind)?.version, now) }),
+      on: (engine) => engine.claim({ limit, policy, rule: (task, now) => claim(task, worker, kinds.get(task.kind), now) }),
       heard: (answer) => (answer as ReadonlyArray<Claimed | null>).forEach((one) => one !== null && world.helds.push({ task: one.task.id, held: one.held }))
     }]
   }),

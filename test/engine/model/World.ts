@@ -18,7 +18,7 @@ import type { Refusal } from "../../../src/domain/Refusal.ts"
 import type { Task, TaskId } from "../../../src/domain/Task.ts"
 import { taskStates } from "../../../src/domain/TaskState.ts"
 import type { Asked as Commanded } from "../../../src/control/Commands.ts"
-import { Engine, EngineReader, EngineUnavailable, Flush, Instants, type TaskFilter } from "../../../src/engine/Engine.ts"
+import { Engine, EngineReader, EngineUnavailable, Flush, Instants, type Summary, type TaskFilter } from "../../../src/engine/Engine.ts"
 import * as Live from "../../../src/engine/Live.ts"
 import * as MemoryEngine from "../../../src/engine/MemoryEngine.ts"
 import * as SqliteEngine from "../../../src/engine/SqliteEngine.ts"
@@ -34,7 +34,7 @@ type Answered = Exit.Exit<unknown, Refusal | EngineUnavailable>
 export interface Act {
   readonly name: string
   readonly on: (engine: Engine["Type"], side: Side) => Asked
-  /** Its idempotency key. */
+  /** Its idempotency key, with whoever asked. */
   readonly key?: string | null
   /** Set when it consists of several changes, each with its key and its answer. */
   readonly parts?: ReadonlyArray<string | null>
@@ -132,7 +132,9 @@ const snapshot = async ({ engine, reader }: Store, nowMs: number) => {
     const some = tasks[Math.floor(tasks.length / 2)]?.id
     const due = yield* engine.due(nowMs, everything)
     const instantOf = (id: TaskId) => tasks.find((task) => task.id === id)?.expiresAtMs
-    const summary = yield* reader.summary(nowMs - 60_000)
+    // A file was made before its model was, and has a size.
+    const comparable = (summary: Summary): Summary => ({ ...summary, sizes: null, standing: summary.standing === null ? null : { ...summary.standing, madeAtMs: 0 } })
+    const summary = comparable(yield* reader.summary(nowMs - 60_000, nowMs))
     return {
       tasks,
       steps: yield* Effect.forEach(tasks, ({ id }) => reader.steps(id)),
@@ -140,13 +142,14 @@ const snapshot = async ({ engine, reader }: Store, nowMs: number) => {
       events: yield* reader.events(0, everything),
       laterEvents: (yield* reader.events(3, 2)).map(({ hash, prev }) => [prev, hash]),
       summary,
-      allSummary: yield* reader.summary(0),
+      allSummary: comparable(yield* reader.summary(0)),
       due: [...due].sort(byText),
       dueInstants: due.map(instantOf),
       firstDueInstants: (yield* engine.due(nowMs, 2)).map(instantOf),
       nextDue: yield* engine.nextDue,
       nextClaims: yield* Effect.forEach(policies, engine.nextClaim),
       queues: yield* reader.queues(nowMs),
+      contention: yield* Effect.forEach(tasks, ({ concurrencyKey, queue }) => reader.contention(queue, concurrencyKey, 3)),
       schedules: yield* reader.schedules,
       schedulesDue: yield* engine.schedulesDue(nowMs, 10),
       ticks: yield* Effect.forEach(scheduleNames, (name) => reader.ticks(name, everything)),

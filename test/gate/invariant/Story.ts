@@ -1,7 +1,7 @@
 /** Short histories, written the way they are told: drafts of events become a chained log, the rest is filled in. */
 import { canonical, sha256 } from "../../../gate/invariant/Canonical.ts"
 import { hashOf } from "../../../gate/invariant/chainIntact.ts"
-import type { Effect, Fault, Journal, LogEvent, Request, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
+import type { Burst, ChatCall, ChatCommand, ChatHistory, Effect, Fault, Journal, LogEvent, Request, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
 import type { Measurement } from "../../../gate/Verdict.ts"
 
 type Payload = Readonly<Record<string, unknown>>
@@ -11,16 +11,20 @@ export interface Draft {
   readonly task: string | null
   readonly payload: Payload | null
   readonly at: number
+  readonly actor?: string
 }
 
 export const event = (type: string, task: string | null, payload: Payload = {}, at = 1_000_000): Draft => ({ type, task, payload, at })
 
+/** Who did it. */
+export const by = (actor: string, draft: Draft): Draft => ({ ...draft, actor })
+
 /** Gives drafts their places in one chain. */
 export const chain = (drafts: ReadonlyArray<Draft>, stream = "store"): ReadonlyArray<LogEvent> => {
   const events: Array<LogEvent> = []
-  for (const { at, payload, task, type } of drafts) {
+  for (const { actor = "system:runtime", at, payload, task, type } of drafts) {
     const prev = events.at(-1)?.hash ?? "0".repeat(64)
-    const header = { v: 1, stream, seq: events.length + 1, at, type, task, trace: null, actor: "system:runtime", payload_sha256: sha256(canonical(payload)), prev }
+    const header = { v: 1, stream, seq: events.length + 1, at, type, task, trace: null, actor, payload_sha256: sha256(canonical(payload)), prev }
     events.push({ ...header, payload, hash: hashOf(header) })
   }
   return events
@@ -41,6 +45,14 @@ export const unknownOutcome = (task: string, turn = 1) => event("task.outcome_un
 
 /** From nothing to the queue. */
 export const asked = (task: string, over: Payload = {}) => [requested(task, over), approved(task), queued(task)]
+/** The same, of a task about which somebody else had to be asked. */
+export const askedAbout = (task: string) => [
+  by("cli:ada", requested(task, { holds: ["approval"] })),
+  by("cli:bob", event("approval.given", task, { digest: "d", self: false })),
+  event("hold.released", task, { hold: "approval" }),
+  approved(task),
+  queued(task)
+]
 /** A whole life without trouble. */
 export const lived = (task: string, over: Payload = {}) => [...asked(task, over), running(task), intent(task), succeeded(task)]
 
@@ -54,6 +66,26 @@ export const request = (task: string, over: Partial<Request> = {}): Request =>
 
 export const fault = (id: string, hit: ReadonlyArray<string>, over: Partial<Fault> = {}): Fault =>
   ({ id, class: "sigkill", must_hit: "running", at: 1_000_000, seed: 1, hit, witness: { kind: "exit", detail: "SIGKILL" }, ...over })
+
+/** The key of the command of an update. */
+export const keyOf = (update: number) => `telegram:1:${update}`
+
+export const commanded = (update: number, over: Partial<ChatCommand> = {}): ChatCommand =>
+  ({ update, key: keyOf(update), chat: 101, person: "ada", op: "submit", task: null, expect: "once", ...over })
+
+/** An event that is the effect of the command of an update. */
+export const because = (update: number, draft: Draft, op = "submit"): Draft =>
+  ({ actor: "ada", ...draft, payload: { ...draft.payload, command: { op, channel: "telegram", key: keyOf(update), reason: null } } })
+
+export const call = (seq: number, over: Partial<ChatCall> = {}): ChatCall =>
+  ({ seq, at: 1_000_000 + seq * 1000, took_ms: 100, method: "sendMessage", chat: 101, text: "x", updates: [], faults: [], status: 200, answered: true, ...over })
+export const polled = (seq: number, over: Partial<ChatCall> = {}): ChatCall => call(seq, { method: "getUpdates", chat: null, text: null, ...over })
+/** A poll that a fault struck. */
+export const struck = (seq: number, over: Partial<ChatCall> = {}): ChatCall => polled(seq, { faults: ["error"], status: 500, ...over })
+
+export const burst = (id: string, calls: ReadonlyArray<number>, over: Partial<Burst> = {}): Burst => ({ id, kind: "500", at: 1_000_000, struck: calls, keys: [], ...over })
+
+export const chatting = (over: Partial<ChatHistory>): ChatHistory => ({ commands: [], bursts: [], calls: [], violations: [], ...over })
 
 interface Told {
   readonly id?: string

@@ -26,6 +26,11 @@ describe("commandsDeduplicated", () => {
     expect(offenders(found)).toEqual(["one, key key-t1: the log requested t1, t2"])
   })
 
+  it("lets two people use the same key, each for a task", () => {
+    const found = commandsDeduplicated(history({ events: [requested("t1"), { ...requested("t2", { key: "key-t1" }), actor: "cli:bob" }], journal: { replays: [replay] } }))
+    expect(score(found)).toBe("1/1")
+  })
+
   it("counts nothing where nothing was sent again", () => {
     expect(score(commandsDeduplicated(history({ events: lived("t1") })))).toBe("0/0")
   })

@@ -24,6 +24,11 @@ describe("interruptedRecovered", () => {
     expect(replayed).toMatchObject({ total: 0, excluded: { "replays interrupt nothing": 1 } })
   })
 
+  it("leaves out what strikes the way to a chat service", () => {
+    const struck = interruptedRecovered(history({ events, journal: { requests, faults: [fault("one/1", ["getUpdates 7"], { class: "poll_fault", must_hit: "poll" }), fault("one/2", ["telegram:1:5"], { must_hit: "update" })] } }))
+    expect(struck).toMatchObject({ total: 0, excluded: { "it interrupts no task": 2 } })
+  })
+
   it("counts each fault with each task once", () => {
     const faults = [fault("one/1", ["t1", "t1"]), fault("one/2", ["t1"]), fault("one/2", ["t1"])]
     expect(score(interruptedRecovered(history({ events, journal: { requests, faults } })))).toBe("2/2")

@@ -1,6 +1,6 @@
 import { Either, FastCheck as fc } from "effect"
 import { describe, expect, it } from "vitest"
-import type { LogEvent, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
+import type { ChatHistory, LogEvent, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
 import { parseScorecard } from "../../../gate/scorecard/Decode.ts"
 import { judge, judgeCheck } from "../../../gate/scorecard/Judge.ts"
 import type { Check } from "../../../gate/scorecard/Scorecard.ts"
@@ -8,7 +8,7 @@ import type { Measurement } from "../../../gate/Verdict.ts"
 import quickJson from "../../../scorecards/quick.json" with { type: "json" }
 import spineJson from "../../../scorecards/spine.json" with { type: "json" }
 import boardJson from "../../../scorecards/v1.2.json" with { type: "json" }
-import { chain, type Draft, done, fault, lived, request, requested, started } from "../invariant/Story.ts"
+import { chain, commanded, type Draft, done, fault, lived, request, requested, started } from "../invariant/Story.ts"
 import { healthy, restart } from "./Run.ts"
 
 const [spine, quick, board] = [spineJson, quickJson, boardJson].map((json) => Either.getOrThrow(parseScorecard(json)))
@@ -96,15 +96,18 @@ const verdictsOf = (history: RunHistory) => Object.fromEntries(judge(spine, hist
 const notPassed = (history: RunHistory) => Object.entries(verdictsOf(history)).filter(([, said]) => said !== "PASS").map(([id, said]) => `${id} ${said}`)
 
 const well = healthy()
-const [first, second, third, fourth] = well.scenarios
-if (first?.journal == null || second?.journal == null || third?.journal == null || fourth?.journal == null) throw new Error("the run is incomplete")
+const [first, second, third, fourth, fifth, ...others] = well.scenarios
+if (first?.journal == null || second?.journal == null || third?.journal == null || fourth?.journal == null || fifth?.journal?.chat === undefined) throw new Error("the run is incomplete")
 const { journal } = first
 const replayedJournal = third.journal
 const standstillJournal = fourth.journal
+const chatJournal = fifth.journal
+const { chat } = fifth.journal
 
 /** The healthy run with its first scenario changed. */
-const planted = (over: Partial<ScenarioHistory>): RunHistory => ({ scenarios: [{ ...first, ...over }, second, third, fourth] })
-const draftOf = ({ at, payload, task, type }: LogEvent): Draft => ({ at, payload, task, type })
+const planted = (over: Partial<ScenarioHistory>): RunHistory => ({ scenarios: [{ ...first, ...over }, second, third, fourth, fifth, ...others] })
+const inChats = (over: Partial<ChatHistory>): RunHistory => ({ scenarios: [first, second, third, fourth, { ...fifth, journal: { ...chatJournal, chat: { ...chat, ...over } } }, ...others] })
+const draftOf = ({ actor, at, payload, task, type }: LogEvent): Draft => ({ actor, at, payload, task, type })
 /** The first log written anew, with an honest chain over a dishonest story. */
 const rewritten = (change: (drafts: ReadonlyArray<Draft>) => ReadonlyArray<Draft>): RunHistory => planted({ events: chain(change((first.events ?? []).map(draftOf)), "store-restart") })
 const edited = (task: string, type: string, over: object) => rewritten((drafts) => drafts.map((one) => (one.task === task && one.type === type ? { ...one, payload: { ...one.payload, ...over } } : one)))
@@ -132,12 +135,13 @@ describe("judge", () => {
     expect(decision).toBe("INSUFFICIENT")
     expect(lines).toHaveLength(13)
     expect(lines.find(({ id }) => id === "duplicate-heavy")?.reason).toMatch(/needs \d+ more/)
-    expect(lines.filter(({ reason: why }) => why === "Nothing measures this yet.")).toHaveLength(12)
+    expect(lines.filter(({ reason: why }) => why === "Nothing measures this yet.")).toHaveLength(11)
   })
 
   it.each<[string, RunHistory, ReadonlyArray<string>]>([
     ["an event edited in place", planted({ events: (first.events ?? []).map((one) => (one.seq === 9 ? { ...one, actor: "cli:eve" } : one)) }), ["chain-intact FAIL"]],
     ["a trigger that leads elsewhere", edited("restart-2", "task.succeeded", { by: "reconcile" }), ["legal-transitions FAIL"]],
+    ["a yes to one's own work", rewritten((drafts) => drafts.map((one) => (one.task === "restart-1" && one.type === "approval.given" ? { ...one, actor: "cli:ada" } : one))), ["runs-approved FAIL"]],
     ["a job from nowhere", appended(requested("ghost", { key: "ghost" })), ["jobs-conserved FAIL"]],
     ["a job that was promised and lost", planted({ journal: { ...journal, requests: [...journal.requests, request("lost", { expect: { states: ["SUCCEEDED"], done_min: 0, done_max: 1 } })] } }), ["jobs-conserved FAIL", "tasks-end-right FAIL"]],
     ["an effect that was never done", planted({ effects: effects.filter(({ phase, task }) => task !== "restart-2" || phase === "start") }), ["tasks-end-right FAIL"]],
@@ -152,23 +156,27 @@ describe("judge", () => {
     ["a late write that counted", edited("restart-2", "task.succeeded", { generation: 0 }), ["writes-fenced FAIL"]],
     [
       "a repeat that asked for another task",
-      { scenarios: [first, second, { ...third, journal: { ...replayedJournal, replays: replayedJournal.replays.map((one, i) => (i === 1 ? { ...one, task: "other" } : one)) } }, fourth] },
+      { scenarios: [first, second, { ...third, journal: { ...replayedJournal, replays: replayedJournal.replays.map((one, i) => (i === 1 ? { ...one, task: "other" } : one)) } }, fourth, fifth, ...others] },
       ["commands-deduplicated FAIL"]
     ],
     ["a summary that is off by one", planted({ journal: { ...journal, summaries: journal.summaries.map((one, i) => (i === 7 ? { ...one, summary: { as_of_seq: 1, since_ms: 0 } } : one)) } }), ["summaries-agree FAIL"]],
     [
       "a row that a restart changed",
-      { scenarios: [first, second, third, { ...fourth, journal: { ...standstillJournal, restarts: standstillJournal.restarts.map((one) => ({ ...one, after: one.after.map((row) => ({ ...row, state: "FAILED" })) })) } }] },
+      { scenarios: [first, second, third, { ...fourth, journal: { ...standstillJournal, restarts: standstillJournal.restarts.map((one) => ({ ...one, after: one.after.map((row) => ({ ...row, state: "FAILED" })) })) } }, fifth, ...others] },
       ["restarts-keep-state FAIL"]
     ],
     ["a fault that hit nothing", planted({ journal: { ...journal, faults: journal.faults.map((one, i) => (i === 0 ? { ...one, hit: [] } : one)) } }), ["faults-hit ERROR"]],
     ["a scenario that was aborted", planted({ journal: { ...journal, status: "aborted", note: "no server" } }), ["scenarios-complete ERROR"]],
-    ["nobody who came late", { scenarios: [first, { ...second, events: chain((second.events ?? []).map(draftOf).filter(({ type }) => type !== "write.fenced"), "store-paused") }, third, fourth] }, ["late-writes-seen INSUFFICIENT"]],
+    ["nobody who came late", { scenarios: [first, { ...second, events: chain((second.events ?? []).map(draftOf).filter(({ type }) => type !== "write.fenced"), "store-paused") }, third, fourth, fifth, ...others] }, ["late-writes-seen INSUFFICIENT"]],
     [
       "jobs that never recovered",
       planted({ journal: { ...journal, faults: oneFault === undefined ? [] : [...journal.faults, fault("restart/99", ["a", "b", "c", "d", "e", "f", "g", "h"])] } }),
       ["interrupted-recovered FAIL"]
-    ]
+    ],
+    ["a command in a chat that was lost", inChats({ commands: [...chat.commands, commanded(9999)] }), ["chat-commands-once FAIL"]],
+    ["reports that never arrived", inChats({ calls: chat.calls.filter(({ method }) => method === "getUpdates" || method === "editMessageText") }), ["reports-arrive FAIL", "chat-limits-kept INSUFFICIENT"]],
+    ["a call beyond the limits", inChats({ violations: [{ at: 1, scope: "all", method: "sendMessage", early: false }] }), ["chat-limits-kept FAIL"]],
+    ["polls that stay away", inChats({ calls: chat.calls.filter(({ faults, method }) => method !== "getUpdates" || faults.length > 0) }), ["poll-recovery FAIL"]]
   ])("catches %s", (_, history, expected) => {
     expect(notPassed(history)).toEqual(expected)
   })

@@ -1,7 +1,7 @@
 /** A whole run that went well: four scenarios under kills, stops, replays and restarts, large enough for the scorecard `spine`. */
 import type { Effect, Fault, Journal, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
 import { Recount } from "../../../gate/invariant/Recount.ts"
-import { chain, type Draft, done, event, fault, lived, queuedAgain, request, running, intent, asked, scenario, started, succeeded } from "../invariant/Story.ts"
+import { because, burst, call, chain, chatting, commanded, type Draft, done, keyOf, polled, struck, event, fault, lived, queuedAgain, request, running, intent, askedAbout, requested, scenario, started, succeeded } from "../invariant/Story.ts"
 
 interface Sizes {
   readonly tasks: number
@@ -11,9 +11,9 @@ interface Sizes {
 
 const ids = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`)
 
-/** Every third task is interrupted before its effect began, and taken up again. */
+/** Every third task needs a yes, is interrupted before its effect began, and taken up again. */
 const life = (task: string, index: number): ReadonlyArray<Draft> =>
-  index % 3 === 0 ? [...asked(task), running(task), queuedAgain(task, "lease_lost"), running(task, 2), intent(task, 2), succeeded(task, 2)] : lived(task)
+  index % 3 === 0 ? [...askedAbout(task), running(task), queuedAgain(task, "lease_lost"), running(task, 2), intent(task, 2), succeeded(task, 2)] : lived(task)
 
 const effectsOf = (task: string, index: number): ReadonlyArray<Effect> => {
   const turn = index % 3 === 0 ? 2 : 1
@@ -29,7 +29,8 @@ const summariesOf = (drafts: ReadonlyArray<Draft>, count: number): Journal["summ
     const asOf = Math.floor((i * drafts.length) / count)
     const counts = Object.entries(recount.at(asOf, 0))
     const group = (name: string) => Object.fromEntries(counts.filter(([path]) => path.startsWith(`${name}.`)).map(([path, n]) => [path.slice(name.length + 1), n]))
-    const summary = { as_of_seq: asOf, since_ms: 0, tasks: group("tasks"), leases: { ...group("leases"), stale: 0 }, idempotency: group("idempotency"), timeouts: group("timeouts"), status: "healthy" }
+    const more = { dead_letter: group("dead_letter"), schedules: group("schedules"), break_glass: group("break_glass") }
+    const summary = { ...more, as_of_seq: asOf, since_ms: 0, tasks: { ...group("tasks"), blocked_by: group("tasks.blocked_by") }, leases: { ...group("leases"), stale: 0 }, idempotency: group("idempotency"), timeouts: group("timeouts"), status: "healthy" }
     return { at: 2_000_000, summary }
   })
 }
@@ -74,6 +75,34 @@ const standstill = (tasks: number, faults: number): ScenarioHistory => {
   return told("standstill", { tasks, faults, summaries: 0 }, { restarts, faults: faultsOf("standstill", names, faults, "sigkill") }, [{ class: "sigkill", must_hit: "running", count: faults }])
 }
 
+/** Everybody asks in a chat, polls go wrong in bursts, and each end is reported although sending failed. */
+const chatted = (tasks: number, bursts: number): ScenarioHistory => {
+  const names = ids("chat-", tasks)
+  const updates = names.map((_, i) => i + 1)
+  const events = names.flatMap((task, i) => [because(i + 1, requested(task, { key: keyOf(i + 1) })), ...lived(task).slice(1)])
+  const reports = [...names, ...names].map((task, i) => call(1000 + i, { text: `${task.slice(-6)}  exec\ndone\n\n· 0123abcd` }))
+  const polls = Array.from({ length: bursts }, (_, i) => [struck(2 * i + 1), polled(2 * i + 2)]).flat()
+  const struckPolls = Array.from({ length: bursts }, (_, i) => fault(`chatted/poll-${i + 1}`, [`getUpdates ${2 * i + 1}`], { class: "poll_fault", must_hit: "poll" }))
+  return scenario({
+    id: "chatted",
+    events,
+    effects: names.flatMap((task) => [started(task), done(task)]),
+    scenario: { faults: [{ class: "send_fault", must_hit: "report", count: 1 }] },
+    journal: {
+      requests: names.map((task, i) => request(task, { key: keyOf(i + 1), task: null })),
+      faults: [...struckPolls, fault("chatted/1", names.slice(0, 40), { class: "send_fault", must_hit: "report", witness: { kind: "record", detail: "sendMessage 1: error" } })],
+      chat: chatting({
+        commands: updates.map((update) => commanded(update)),
+        bursts: Array.from({ length: bursts }, (_, i) => burst(`chatted/burst-${i + 1}`, [2 * i + 1])),
+        calls: [...polls, ...reports]
+      })
+    }
+  })
+}
+
+/** Nothing but its completion counts. */
+const sixth = (): ScenarioHistory => told("sixth", { tasks: 2, faults: 0, summaries: 0 }, {}, [])
+
 export const healthy = (): RunHistory => ({
-  scenarios: [restart({ tasks: 60, faults: 10, summaries: 1000 }), paused(24, 8), replayed(60), standstill(8, 10)]
+  scenarios: [restart({ tasks: 60, faults: 10, summaries: 1000 }), paused(24, 8), replayed(60), standstill(8, 10), chatted(200, 60), sixth()]
 })

@@ -1,0 +1,97 @@
+/** The bot of a server: receives, answers and sends for as long as its scope is open. Whatever becomes of it, tasks go on. */
+import { Clock, Effect, Layer, Queue, Redacted, Schema } from "effect"
+import { join } from "node:path"
+import type { Config } from "./Config.ts"
+import * as Inbox from "./edge/telegram/Inbox.ts"
+import { BotApi, type BotApiFailed, make as botApi } from "./edge/telegram/BotApi.ts"
+import * as ChatHealth from "./edge/telegram/ChatHealth.ts"
+import { setMenus } from "./edge/telegram/Menus.ts"
+import { poll } from "./edge/telegram/Poller.ts"
+import { relay } from "./edge/telegram/Relay.ts"
+import { deliver } from "./edge/telegram/Sender.ts"
+import * as Talk from "./edge/telegram/Talk.ts"
+import { allowedUpdates } from "./edge/telegram/Update.ts"
+import { latest } from "./edge/telegram/Verdict.ts"
+import * as Webhook from "./edge/telegram/Webhook.ts"
+import { Engine, type EngineUnavailable } from "./engine/Engine.ts"
+import { withPatience } from "./engine/Patience.ts"
+import { secretOf, type TelegramSettings, TelegramRefused, tokenOf } from "./TelegramSettings.ts"
+
+const Me = Schema.Struct({ username: Schema.String })
+const isMe = Schema.is(Me)
+
+/** The name of the bot, once the service says it. */
+const nameOf = Effect.flatMap(BotApi, ({ call }) => Effect.map(withPatience<BotApiFailed>("telegram_start")(call("getMe", {})), (me) => (isMe(me) ? me.username : null)))
+
+const webhookAt = (settings: NonNullable<TelegramSettings["webhook"]>, bot: string, wake: Effect.Effect<void>) =>
+  Effect.gen(function*() {
+    const { call } = yield* BotApi
+    const secret = Redacted.value(yield* secretOf(settings.secretFile))
+    const url = yield* Effect.try({ try: () => new URL(settings.url), catch: () => new TelegramRefused({ issue: "webhook.url is no address" }) })
+    yield* Webhook.serve({ bot, host: settings.host, port: settings.port, path: url.pathname, secret, wake })
+    yield* withPatience<BotApiFailed>("telegram_start")(call("setWebhook", { url: settings.url, secret_token: secret, allowed_updates: allowedUpdates }))
+    return yield* Effect.never
+  })
+
+const polling = (wake: Effect.Effect<void>) =>
+  Effect.gen(function*() {
+    const { call } = yield* BotApi
+    // While a webhook is set the service refuses to be polled. What waits there is kept.
+    yield* withPatience<BotApiFailed>("telegram_start")(call("deleteWebhook", { drop_pending_updates: false }))
+    return yield* poll(wake)
+  })
+
+const receiving = ({ webhook }: TelegramSettings, bot: string, wake: Effect.Effect<void>) =>
+  Effect.gen(function*() {
+    return webhook === null ? yield* polling(wake) : yield* webhookAt(webhook, bot, wake)
+  })
+
+/** What ends the bot, and not the server: only a person can change it. */
+const stopped = (error: { readonly _tag: string; readonly message: string; readonly code?: string }) =>
+  Effect.gen(function*() {
+    const health = yield* ChatHealth.ChatHealth
+    yield* health.stopped(error.code ?? error._tag, yield* Clock.currentTimeMillis)
+    yield* Effect.logError("the bot has stopped; nothing is received or sent until the server is started anew", { reason: error.message })
+  })
+
+const working = (settings: TelegramSettings, config: Config) =>
+  Effect.gen(function*() {
+    const { bot, call } = yield* BotApi
+    const wakes = yield* Queue.sliding<void>(1)
+    const wake = Effect.asVoid(Queue.offer(wakes, undefined))
+    const engine = yield* Engine
+    // What somebody replays was stored by no poll.
+    const requests = yield* engine.watchRequests
+    yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(requests), ({ type }) => (type === "chat.replayed" ? wake : Effect.void))))
+    const name = yield* nameOf
+    const { look, talk } = yield* Talk.make({
+      bot,
+      name,
+      chats: settings.chats,
+      people: config.people,
+      roles: config.policy.roles,
+      staleAfterMs: settings.staleAfterMs,
+      commandsPerMinute: settings.commandsPerMinute,
+      limits: { workers: config.workers, queues: config.queues },
+      link: settings.link,
+      mayApprove: settings.mayApprove,
+      verdict: latest(join("evidence", "latest.json")),
+      toast: (query, text) => call("answerCallbackQuery", { callback_query_id: query, text })
+    })
+    yield* Effect.forkScoped(setMenus(config.people))
+    // Each goes on for ever; when one of them cannot, none does.
+    yield* Effect.all([
+      receiving(settings, bot, wake),
+      Inbox.workOff(bot, talk, wakes),
+      deliver,
+      relay({ notify: () => settings.notify, look })
+    ], { concurrency: "unbounded", discard: true })
+  })
+
+/** Runs the bot. It never fails: what stops it is logged and shown by /ops. */
+export const run = (settings: TelegramSettings, config: Config) =>
+  Effect.gen(function*() {
+    const token = yield* tokenOf(settings)
+    const api = Layer.succeed(BotApi, botApi({ token: Redacted.value(token), root: settings.apiRoot }))
+    return yield* Effect.provide(working(settings, config), api)
+  }).pipe(Effect.scoped, Effect.catchAll((error: BotApiFailed | EngineUnavailable | { readonly _tag: string; readonly message: string }) => stopped(error)))
