@@ -318,9 +318,9 @@ export const matrix = {
   },
   telegram_poll: {
     ...usual,
-    what: "one long poll for updates; Telegram holds it for 50 s",
+    what: "one long poll for updates; Telegram is asked to hold it for 25 s",
     class: "long_poll",
-    timeoutMs: minute,
+    timeoutMs: 35 * second,
     retry: { baseMs: second, capMs: 15 * second, attemptsMax: null, totalMs: null, askedMaxMs: hour },
     // 409: the long poll of the process before may still hang.
     transient: ["timeout", "unreadable", "http_400", "http_403", "http_409", ...network, ...serverTrouble, ...storeTrouble],

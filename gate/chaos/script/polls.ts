@@ -15,8 +15,9 @@ const outageMs = 400
 const hangMs = 1500
 /** Longer than the longest pause between two polls, in milliseconds. */
 const recoveryMs = 65_000
-/** After updates were handed over they are worked off for so long, and the kill falls within this time, in milliseconds. */
-const workingMs = [3, 40] as const
+/** Commands of one chat are worked off one after the other. So many take a while, and the kill falls within this time, in milliseconds. */
+const inOneChat = 8
+const workingMs = [5, 60] as const
 const workMs = [0, 150] as const
 
 const kinds = [
@@ -96,7 +97,7 @@ const burst = (play: Play, life: Life, instant: Instant | null): Effect.Effect<v
     // The poll that waits is answered with this; the next one is struck.
     const before = yield* next(play)
     yield* until("the burst to strike", Effect.map(struckSince(chats, seq), (struck) => (struck.length > 0 ? true : null)), 10, recoveryMs)
-    const meanwhile = [yield* next(play), ...(instant === null ? [] : [yield* next(play), yield* next(play)])]
+    const meanwhile = instant === "worked off" ? yield* Effect.replicateEffect(asks(play, "ada"), inOneChat) : yield* Effect.replicateEffect(next(play), instant === null ? 1 : 3)
     const keys = [before, ...meanwhile]
     const last = keys.at(-1) ?? before
     if (instant !== null) yield* kill(play, life, instant, last)
@@ -162,13 +163,18 @@ const heardNow = (play: Play): Effect.Effect<ReadonlyArray<Heard>, ProductFailed
 /** The next thing that somebody says: about a task that waits for people, or a request of its own. Answers its key. */
 const next = (play: Play): Effect.Effect<string, ProductFailed> =>
   Effect.gen(function*() {
-    const { chats, stage } = play
     for (const waiting of play.waiting) {
       const said = yield* about(play, waiting)
       if (said !== null) return said
     }
+    return yield* asks(play, requesters[play.asked % requesters.length] ?? "ada")
+  })
+
+/** A request of somebody. */
+const asks = (play: Play, person: (typeof requesters)[number]): Effect.Effect<string, ProductFailed> =>
+  Effect.gen(function*() {
+    const { chats, stage } = play
     const n = play.asked++
-    const person = requesters[n % requesters.length] ?? "ada"
     const heavy = stage.chance() * 1_000_000 < stage.scenario.workload.heavy_ppm
     const twice = heavy && n % 2 === 0
     const kind = heavy ? (twice ? "heavy.twice" : "heavy.sh") : "light.sh"

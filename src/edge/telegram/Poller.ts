@@ -14,7 +14,7 @@ import { ChatHealth } from "./ChatHealth.ts"
 import { allowedUpdates, numberOf, orderOf } from "./Update.ts"
 
 /** How long the service may wait for news, in seconds; the matrix bounds the whole call. */
-const waitS = 50
+const waitS = 25
 /** The most updates of one answer. */
 const limit = 100
 

@@ -58,11 +58,11 @@ const polling = (ms: number, play: Play, takes: (count: number) => boolean = () 
   }).pipe(Effect.provide([api, store, ChatHealth.layer]), Effect.provide(TestContext.TestContext), Effect.runPromise)
 }
 
-const later = Effect.as(Effect.sleep("50 seconds"), [])
+const later = Effect.as(Effect.sleep("25 seconds"), [])
 
 describe("the poller", () => {
   it("confirms updates by asking for the next one, only after they are stored", async () => {
-    const { calls, kept } = await polling(60_000, (offset) => offset === undefined ? Effect.succeed([message(4), message(5, 8)]) : later)
+    const { calls, kept } = await polling(40_000, (offset) => offset === undefined ? Effect.succeed([message(4), message(5, 8)]) : later)
     expect(calls.map(({ offset }) => offset)).toEqual([undefined, 6, 6])
     expect(kept).toEqual([4, 5])
   })
