@@ -36,7 +36,7 @@ export interface TelegramSettings {
 }
 
 /** Whether a text has the form of a bot token. */
-const isToken = (text: string): boolean => /^\d{1,20}:[A-Za-z0-9_-]{20,100}$/.test(text)
+const isToken = (text: string): boolean => /^\d{6,20}:[A-Za-z0-9_-]{30,100}$/.test(text)
 
 const approvable = (approve: TelegramEntry["approve"]) => (risks: ReadonlyArray<string>): boolean =>
   typeof approve === "string" ? approve === "all" : risks.every((risk) => approve.includes(risk))

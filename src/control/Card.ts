@@ -12,7 +12,7 @@ import { oneLine, type Redactor } from "../domain/Redaction.ts"
 import { isStale, nextFor } from "../domain/Request.ts"
 import type { Task } from "../domain/Task.ts"
 import { secretsOf } from "../domain/TaskSecrets.ts"
-import { shortId } from "../domain/TaskState.ts"
+import { isTerminal, shortId } from "../domain/TaskState.ts"
 
 /** What people have to do and have done, as it is shown. */
 export const governanceOf = (task: Task, { text }: Redactor) => {
@@ -187,7 +187,7 @@ const fitting = (lines: ReadonlyArray<string>, room: number): ReadonlyArray<stri
  */
 export const cardText = (card: Card, max = Infinity): string => {
   const head = [
-    `task      ${card.task} (${card.short}) ${card.state}${card.holds.length === 0 ? "" : `, waits for ${card.holds.join(", ")}`}`,
+    `task      ${card.task} (${card.short}) ${card.state}${card.holds.length === 0 || isTerminal[card.state] ? "" : `, waits for ${card.holds.join(", ")}`}`,
     `kind      ${oneLine(card.kind)} ${oneLine(card.kind_version)}  ${card.class}, risk ${oneLine(card.risk)}${card.tenant === "default" ? "" : `, tenant ${oneLine(card.tenant)}`}`,
     `requested by ${oneLine(card.requester)} at ${when(card.requested_at)}${card.authors.length === 0 ? "" : `; authors: ${card.authors.map(oneLine).join(", ")}`}`,
     ...(card.stale ? ["CHANGED   kind or policy were changed since people were asked: the next word about it makes it ask anew"] : []),

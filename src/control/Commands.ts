@@ -46,9 +46,9 @@ export type CommandFailed = Refusal | CommandTimedOut | EngineUnavailable
 const drawId = ({ next }: Chance["Type"], wallMs: number): TaskId => taskIdFrom(wallMs, [next(), next()])
 
 /** Decides and stores one command. The answer comes after the commit; a refusal has left its event. */
-export const handle = Effect.fn("Commands.handle")(function*({ actor, ask: asked, channel, key, roles, trace }: Asked) {
+export const handle = Effect.fn("Commands.handle")(function*({ actor, ask: asked, channel, identities, key, roles, trace }: Asked) {
   const ask = cleaned(asked)
-  const command: Command = { ask, actor, roles, channel, key, trace: trace ?? (yield* newTrace) }
+  const command: Command = { ask, actor, ...(identities === undefined ? {} : { identities }), roles, channel, key, trace: trace ?? (yield* newTrace) }
   return yield* ask.op === "submit" ? submitNew({ ...command, ask }) : onOne({ ...command, ask })
 })
 

@@ -22,7 +22,12 @@ type PeopleAsk = AskTo<"approve"> | AskTo<"plan"> | AskTo<"review"> | AskTo<"bre
 type Asking = TaskIn<"REQUESTED"> & { readonly governance: Governance }
 
 /** Whose work it is: none of them may say yes to it, unless the policy of a sole operator allows it. */
-export const isAuthor = (task: Task, actor: string): boolean => task.requester === actor || task.authors.includes(actor)
+export const isAuthor = (task: Task, person: Person): boolean => isSame(person, [task.requester, ...task.authors])
+
+/** Whoever speaks, by his name and by the ways he comes: a name may be another one since the configuration was changed. */
+type Person = Pick<Command, "actor" | "identities">
+
+const isSame = ({ actor, identities = [] }: Person, names: ReadonlyArray<string>): boolean => [actor, ...identities].some((name) => names.includes(name))
 
 /** The task as far as it asks people for something; otherwise the refusal. What is stale is asked anew first, and nobody's word is taken for it. */
 const asking = (task: Task, command: Command<PeopleAsk>, kind: Kind | undefined, now: Now): Asking | Decision<Answer> => {
@@ -65,21 +70,20 @@ const holdEvent = (task: Task, type: "hold.opened" | "hold.released", hold: Hold
  * request names the digest of what was shown, something else.
  */
 export const approve = (task: Task, command: Command<AskTo<"approve">>, kind: Kind | undefined, now: Now): Decision<Answer> => {
-  if (isIn(task, "APPROVED")) return approveApproved(task, command)
+  if (isIn(task, "APPROVED")) return approveApproved(task, command, kind)
   const found = asking(task, command, kind, now)
   if (isDecision(found)) return found
   const { governance } = found
   const digest = digestOf(found, governance)
   if (isOfAnother(command, digest)) return refuseCommand(command, task, new ApprovalStale({ task: task.id }))
-  if (saidYes(found, command.actor)) return refuseCommand(command, task, new AlreadyApproved({ task: task.id, actor: command.actor }))
-  const self = isAuthor(task, command.actor)
-  if (self && !governance.self && kind?.selfApproval !== true) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
-  const needed = approverRoles(governance.demand.approver)
-  if (!needed.every((role) => command.roles.includes(role))) return denyCommand(command, task, new NotAllowed({ op: "approve", actor: command.actor, needs: [needed.join(" and ")] }))
+  if (saidYes(found, command)) return refuseCommand(command, task, new AlreadyApproved({ task: task.id, actor: command.actor }))
+  const unfit = whyNot(task, governance, command, kind)
+  if (unfit !== null) return unfit
+  const self = isAuthor(task, command)
   if (found.holds.includes("plan")) return refuseCommand(command, task, new HoldsOpen({ task: task.id, holds: ["plan"] }))
   // There are enough of them.
   if (!found.holds.includes("approval")) return accept(task, command)
-  const approval: Approval = { actor: command.actor, channel: command.channel, roles: command.roles, atMs: now.wallMs, note: command.ask.reason, digest, self }
+  const approval: Approval = { actor: command.actor, channel: command.channel, roles: command.roles, atMs: now.wallMs, note: command.ask.reason, digest, self, ...(command.identities === undefined ? {} : { identities: command.identities }) }
   const after: Governance = { ...governance, approvals: [...governance.approvals, approval] }
   const said = about(task, "approval.given", command.actor, {
     digest,
@@ -95,17 +99,27 @@ export const approve = (task: Task, command: Command<AskTo<"approve">>, kind: Ki
 }
 
 // Others have said yes already. Nothing is left to do, unless what was shown is not what they said yes to.
-const approveApproved = (task: TaskIn<"APPROVED">, command: Command<AskTo<"approve">>): Decision<Answer> => {
+const approveApproved = (task: TaskIn<"APPROVED">, command: Command<AskTo<"approve">>, kind: Kind | undefined): Decision<Answer> => {
   const { governance } = task
   if (governance === null) return accept(task, command)
   if (isOfAnother(command, digestOf(task, governance))) return refuseCommand(command, task, new ApprovalStale({ task: task.id }))
-  return saidYes({ ...task, governance }, command.actor) ? refuseCommand(command, task, new AlreadyApproved({ task: task.id, actor: command.actor })) : accept(task, command)
+  if (saidYes({ ...task, governance }, command)) return refuseCommand(command, task, new AlreadyApproved({ task: task.id, actor: command.actor }))
+  return whyNot(task, governance, command, kind) ?? accept(task, command)
+}
+
+/** Why this person's yes is not taken, whatever state the task is in. */
+const whyNot = (task: Task, governance: Governance, command: Command<AskTo<"approve">>, kind: Kind | undefined): Decision<never> | null => {
+  if (isAuthor(task, command) && !governance.self && kind?.selfApproval !== true) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
+  const needed = approverRoles(governance.demand.approver)
+  return needed.every((role) => command.roles.includes(role))
+    ? null
+    : denyCommand(command, task, new NotAllowed({ op: "approve", actor: command.actor, needs: [needed.join(" and ")] }))
 }
 
 const isOfAnother = ({ ask }: Command<AskTo<"approve">>, digest: string): boolean => ask.digest !== undefined && !digest.startsWith(ask.digest)
 
-const saidYes = (task: Task & { readonly governance: Governance }, actor: string): boolean =>
-  counted(task.governance, digestOf(task, task.governance)).some((approval) => approval.actor === actor)
+const saidYes = (task: Task & { readonly governance: Governance }, person: Person): boolean =>
+  counted(task.governance, digestOf(task, task.governance)).some(({ actor, identities = [] }) => isSame(person, [actor, ...identities]))
 
 /** Says how it is to be done. Another plan takes the place of the one before, and what was said to that one counts no more, also when it comes back. */
 export const plan = (task: Task, command: Command<AskTo<"plan">>, kind: Kind | undefined, now: Now): Decision<Answer> => {
@@ -127,7 +141,7 @@ export const review = (task: Task, command: Command<AskTo<"review">>, kind: Kind
   if (isDecision(found)) return found
   const { checklist, code = null, reason, verdict } = command.ask
   const { governance } = found
-  if (isAuthor(task, command.actor) || governance.plan?.actor === command.actor) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
+  if (isAuthor(task, command) || governance.plan?.actor === command.actor) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
   if (found.holds.includes("plan")) return refuseCommand(command, task, new HoldsOpen({ task: task.id, holds: ["plan"] }))
   if (!governance.demand.review) return refuseCommand(command, task, new ReviewRefused({ task: task.id, why: "not_asked" }))
   const missing = Object.entries(checklist).filter(([, fine]) => !fine).map(([name]) => name)
@@ -149,7 +163,7 @@ export const breakGlass = (task: Task, command: Command<AskTo<"break_glass">>, k
   const found = asking(task, command, kind, now)
   if (isDecision(found)) return found
   const reason = command.ask.reason ?? ""
-  if (isAuthor(task, command.actor)) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
+  if (isAuthor(task, command)) return refuseCommand(command, task, new SelfApproval({ task: task.id, actor: command.actor }))
   const digest = digestOf(found, found.governance)
   const after: Governance = { ...found.governance, broken: { actor: command.actor, reason, atMs: now.wallMs, digest } }
   const said = about(task, "hold.broken", command.actor, { digest, holds: task.holds, reason })

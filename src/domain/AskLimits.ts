@@ -43,6 +43,7 @@ interface Words extends PlaceWords {
   readonly kind?: string
   readonly task?: string
   readonly evidence?: string
+  readonly plan?: Readonly<Record<string, string>>
 }
 
 const placeIssueOf = ({ at_ms, concurrency_key, debounce, delay_ms, unique }: PlaceWords): string | null => {
@@ -58,13 +59,14 @@ const placeIssueOf = ({ at_ms, concurrency_key, debounce, delay_ms, unique }: Pl
 
 /** Why a command is not sent, in one sentence, or null. It never repeats the text that is too long. */
 export const issueOf = (words: Words, key: string | null): string | null => {
-  const { evidence, kind, reason, task } = words
+  const { evidence, kind, plan, reason, task } = words
   if (reason !== null && reason.length > reasonMax) return `a reason has at most ${reasonMax} characters`
   if (key === "") return "an idempotency key is not empty"
   if (key !== null && key.length > keyMax) return `an idempotency key has at most ${keyMax} characters`
   if (evidence !== undefined && evidence.length > reasonMax) return `evidence has at most ${reasonMax} characters`
-  if ([reason, evidence, key, kind, task].some((text) => /\p{Cs}/u.test(text ?? ""))) return "the words of a command are well-formed Unicode: one of them holds half of a surrogate pair"
-  if ([reason, evidence, key, kind, task].some((text) => isUnprintable(text ?? ""))) return "the words of a command hold no control characters and none that turn the direction of a line"
+  const texts = [reason, evidence, key, kind, task, ...Object.values(plan ?? {})]
+  if (texts.some((text) => /\p{Cs}/u.test(text ?? ""))) return "the words of a command are well-formed Unicode: one of them holds half of a surrogate pair"
+  if (texts.some((text) => isUnprintable(text ?? ""))) return "the words of a command hold no control characters and none that turn the direction of a line"
   if (/[\t\n]/.test(key ?? "")) return "an idempotency key stands in one line"
   if (kind === "") return "a kind has a name"
   if (kind !== undefined && kind.length > kindNameMax) return `the name of a kind has at most ${kindNameMax} characters`

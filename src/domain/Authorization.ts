@@ -8,6 +8,8 @@ import type { Task } from "./Task.ts"
 /** Who asks, as authentication found it. */
 export interface Caller {
   readonly actor: string
+  /** All by which this person may come, where the actor is a name for them. Names may be changed; whose work it is, and who has said yes, is not. */
+  readonly identities?: ReadonlyArray<string>
   readonly roles: ReadonlyArray<string>
 }
 

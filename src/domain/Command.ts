@@ -119,6 +119,8 @@ export interface AnyAsk {
 export interface Command<A extends AnyAsk = Ask> {
   readonly ask: A
   readonly actor: string
+  /** The ways by which the actor comes, see `Caller`. */
+  readonly identities?: ReadonlyArray<string>
   /** What the actor may do, see `Role.ts`. From authentication, as the actor is. */
   readonly roles: ReadonlyArray<string>
   readonly channel: Channel

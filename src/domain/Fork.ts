@@ -44,7 +44,7 @@ export const fork = (
     kind,
     payload: command.ask.payload ?? JSON.parse(task.payload),
     requester: command.actor,
-    authors: [task.requester, ...task.authors],
+    authors: [task.requester, ...task.authors, ...command.identities ?? []],
     key: command.key,
     trace: command.trace,
     parent: null,

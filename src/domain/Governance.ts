@@ -10,6 +10,8 @@ import type { Limits } from "./Timeout.ts"
 /** One person's yes, to exactly this. */
 export interface Approval {
   readonly actor: string
+  /** By which he may come besides; see `Caller`. */
+  readonly identities?: ReadonlyArray<string>
   readonly channel: string
   /** The roles with which it was given. */
   readonly roles: ReadonlyArray<string>

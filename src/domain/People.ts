@@ -19,6 +19,7 @@ export interface Person {
   /** With the roles that roles of the policy stand for. */
   readonly roles: ReadonlyArray<string>
   readonly service: boolean
+  readonly identities?: ReadonlyArray<string>
 }
 
 /** By identity. Null: nobody is declared, and whoever runs the program on this machine owns it. */
@@ -41,12 +42,12 @@ export const expanded = (held: ReadonlyArray<string>, names: RoleNames): Readonl
 /** Every role that there is. */
 export const allRoles = (names: RoleNames): ReadonlyArray<string> => [...ownerRoles, ...names.keys()]
 
-const personOf = (name: string, { roles: held, service }: PersonEntry, names: RoleNames): Either.Either<Person, string> => {
+const personOf = (name: string, { identities, roles: held, service }: PersonEntry, names: RoleNames): Either.Either<Person, string> => {
   const unknown = held.find((role) => !isRole(role) && !names.has(role))
   if (unknown !== undefined) return Either.left(`people.${name} has the unknown role ${JSON.stringify(unknown)}; known are: ${[...roles, ...names.keys()].join(", ")}`)
   const all = expanded(held, names)
   const forbidden = service ? all.find((role) => peopleOnly.includes(role)) : undefined
-  return forbidden === undefined ? Either.right({ name, roles: all, service }) : Either.left(`people.${name} is a service, which can never be ${forbidden}`)
+  return forbidden === undefined ? Either.right({ name, roles: all, service, identities }) : Either.left(`people.${name} is a service, which can never be ${forbidden}`)
 }
 
 /** Everybody by his identities, or why the declaration makes no sense. */
@@ -69,6 +70,6 @@ const onlyLooks: ReadonlyArray<string> = ["viewer"]
 /** How an identity appears to the rules. Whom nobody names only looks; without any names the user of this machine is its owner. */
 export const callerOf = (people: People, names: RoleNames, identity: string): Caller => {
   const person = people?.get(identity)
-  if (person !== undefined) return { actor: person.name, roles: person.roles }
+  if (person !== undefined) return { actor: person.name, roles: person.roles, ...(person.identities === undefined ? {} : { identities: person.identities }) }
   return { actor: identity, roles: people === null && identity.startsWith("cli:") ? allRoles(names) : onlyLooks }
 }

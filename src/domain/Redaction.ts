@@ -58,7 +58,7 @@ const shapes: ReadonlyArray<RegExp> = [
   // A word behind "basic" is no credential unless it has what base 64 has and words have not.
   /\b([Bb]asic\s+|BASIC\s+)(?=[a-z+/]{0,200}[A-Z0-9=])([A-Za-z0-9+/=]{8,})/g,
   /()(\beyJ[A-Za-z0-9_-]{8,}\s?\.\s{0,4}[A-Za-z0-9_-]{8,}\s?\.\s{0,4}[A-Za-z0-9_-]*)/g, // JSON web token, also one that was folded
-  /()((?<!\d)\d{8,10}:[A-Za-z0-9_-]{35}\b)/g, // Telegram bot token; in an address it stands right behind "bot"
+  /()((?<!\d)\d{6,20}:[A-Za-z0-9_-]{30,100}(?![A-Za-z0-9_-]))/g, // Telegram bot token, of today 35; in an address it stands right behind "bot"
   /()(\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{20,}))/g,
   /()(\b(?:AKIA|ASIA)[A-Z0-9]{16}\b)/g,
   /()(\b(?:sk|pk|rk)[_-](?:live|test|proj|ant)[_-][A-Za-z0-9_-]{10,})/g,

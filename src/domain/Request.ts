@@ -30,7 +30,7 @@ export const submit = (command: Command<AskTo<"submit">>, kind: Kind, id: TaskId
   const { denied } = rulingOn(kind, ask.payload)
   if (denied !== null) return refuseCommand(command, null, new PolicyDenied({ kind: kind.name, ...denied }))
   const placement = placed(kind, ask, now.wallMs)
-  const requested = newTask({ id, kind, payload: ask.payload, requester, key, trace, parent: null, forkedFrom: null, placement }, now)
+  const requested = newTask({ id, kind, payload: ask.payload, requester, authors: command.identities ?? nobody, key, trace, parent: null, forkedFrom: null, placement }, now)
   const event = byCommand(arrived(requested, "submit"), command)
   if (requested.holds.length > 0) {
     return granted(answerFor(requested, true), { tasks: [requested], events: [event], messages: [approvalNeeded(requested)] })

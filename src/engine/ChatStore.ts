@@ -70,4 +70,6 @@ export class ChatStore extends Context.Tag("opsgate/engine/ChatStore")<ChatStore
   readonly taskOfCard: (chat: string, message: number) => Stored<string | null>
   /** Takes a token for this update. The same update may take it again: it was interrupted. */
   readonly take: (token: string, bot: string, update: number) => Stored<Taken>
+  /** What this update took did nothing: somebody else may take it. */
+  readonly giveBack: (token: string, bot: string, update: number) => Stored<void>
 }>() {}

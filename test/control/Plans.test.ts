@@ -157,7 +157,7 @@ describe("every command that changes something", () => {
             seen.add(`${op} ${plan.legal}`)
           }
         }
-        expect(ops.filter((op) => !seen.has(`${op} true`))).toEqual(["review"])
+        expect(ops.filter((op) => !seen.has(`${op} true`))).toEqual(["review", "chat_replay"])
       }))
   }, 120_000)
 

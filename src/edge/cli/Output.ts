@@ -1,7 +1,7 @@
 /** What a person reads on the terminal. Nothing from outside is printed raw; JSON goes to stdout alone, everything else is words. */
 import { DateTime } from "effect"
 import { oneLine } from "../../domain/Redaction.ts"
-import { shortId } from "../../domain/TaskState.ts"
+import { isTerminal, shortId } from "../../domain/TaskState.ts"
 import { governanceLines } from "../../control/Card.ts"
 import type { QueueRow } from "../../control/QueueViews.ts"
 import type { Detail, Row, StepRow } from "../../control/Views.ts"
@@ -16,7 +16,7 @@ export const listText = (rows: ReadonlyArray<Row>): string =>
     : ["ID      STATE      CLASS  ATTEMPT  KIND", ...rows.map(lineOf)].join("\n")
 
 const lineOf = (row: Row): string => {
-  const marks = [row.outcome_unknown ? "outcome unknown" : "", row.holds.length > 0 ? `waits for ${row.holds.join(", ")}` : "", row.cancel_requested ? "cancel requested" : ""].filter((mark) => mark !== "")
+  const marks = [row.outcome_unknown ? "outcome unknown" : "", row.holds.length > 0 && !isTerminal[row.state] ? `waits for ${row.holds.join(", ")}` : "", row.cancel_requested ? "cancel requested" : ""].filter((mark) => mark !== "")
   return `${pad(row.short, 7)} ${pad(row.state, 10)} ${pad(row.class, 6)} ${pad(String(row.attempt), 8)} ${oneLine(row.kind)}${marks.length > 0 ? `  (${marks.join("; ")})` : ""}`
 }
 
@@ -101,7 +101,7 @@ export const detailText = (task: Detail): string => {
     `kind      ${oneLine(task.kind)}  ${task.class}, risk ${oneLine(task.risk)}`,
     ...placeText(task),
     `state     ${task.state}${task.blocked ? ", blocked" : ""}`,
-    ...(task.holds.length > 0 ? [`waits for ${task.holds.join(", ")}`] : []),
+    ...(task.holds.length > 0 && !isTerminal[task.state] ? [`waits for ${task.holds.join(", ")}`] : []),
     ...(task.governance === null ? [] : governanceLines(task.governance)),
     ...(task.waits === null ? [] : [waitText(task.waits)]),
     ...(task.unknown === null ? [] : [`unknown   since ${when(task.unknown.sinceMs)}: step ${task.unknown.step} may or may not have happened (${task.unknown.code})`]),

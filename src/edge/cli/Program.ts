@@ -11,7 +11,7 @@ import type { ScheduleAsk } from "../../domain/ScheduleAsk.ts"
 import { addQueueVerbs, placedBy, placing, type PlaceOptions } from "./QueueVerbs.ts"
 import type { How } from "../../domain/Plan.ts"
 import { howOf, planning, type PlanOptions } from "./PlanWords.ts"
-import { shortId, type TaskState, taskStates } from "../../domain/TaskState.ts"
+import { isTerminal, shortId, type TaskState, taskStates } from "../../domain/TaskState.ts"
 import { addFileVerbs, type FileAction } from "./FileVerbs.ts"
 import { addTraceVerbs, type TraceLook } from "./TraceVerbs.ts"
 import { addWhyVerb, type WhyLook } from "./WhyVerbs.ts"
@@ -278,6 +278,6 @@ export const queueAnswerText = ({ moved, paused, queue }: QueueAnswer): string =
 
 /** One line about what a command did. */
 export const answerText = ({ existing, holds, moved, state, task }: Answer): string => {
-  const waits = holds.length > 0 ? `, waits for ${holds.join(", ")}` : ""
+  const waits = holds.length > 0 && !isTerminal[state] ? `, waits for ${holds.join(", ")}` : ""
   return `${task} (${shortId(task)}) ${state}${waits}${existing === true ? ", was there already" : ""}${moved ? "" : ", unchanged"}`
 }

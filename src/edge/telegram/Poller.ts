@@ -52,13 +52,20 @@ export const poll = (wake: Effect.Effect<void>): Effect.Effect<never, BotApiFail
       const answer = yield* call("getUpdates", { timeout: waitS, limit, allowed_updates: allowedUpdates, ...(offset === null ? {} : { offset }) })
       const updates: ReadonlyArray<unknown> = Array.isArray(answer) ? answer : []
       if (updates.length > 0 && (yield* store(bot, updates)) > 0) yield* wake
+      const before = health.trouble()
+      if (before !== null) yield* Effect.logWarning("the chat service is reached again", { code: before.code, failures: before.failures })
       yield* health.polled(yield* Clock.currentTimeMillis)
     })
     return yield* round.pipe(
       rounds<BotApiFailed | EngineUnavailable>("telegram_poll", {
         codeOf: (error) => (error._tag === "BotApiFailed" ? error.code : error.why),
         askedMs: (error) => (error._tag === "BotApiFailed" ? error.retryAfterMs ?? undefined : undefined),
-        onFailure: ({ code }) => Effect.flatMap(Clock.currentTimeMillis, (nowMs) => health.pollFailed(code, nowMs))
+        onFailure: ({ code }) =>
+          Effect.gen(function*() {
+            // The first of a row is told, and its end: a day without a network is two records and not thousands.
+            if (health.trouble() === null) yield* Effect.logWarning("the chat service is not reached", { code })
+            yield* health.pollFailed(code, yield* Clock.currentTimeMillis)
+          })
       }),
       Effect.catchTags({
         // The row has no budget and a time of its own for each try: both mean that it goes on.

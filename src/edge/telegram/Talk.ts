@@ -266,8 +266,8 @@ class Conversation {
       const caller = admitted(this.known, came)
       if (typeof caller === "string") return yield* Effect.as(this.denied.record(caller, came.identity, came.chat), nothingOut)
       const pace = this.pace(came.chat, item.update, item.receivedAtMs)
-      if (pace === "silent") return nothingOut
-      if (pace === "too_fast") return yield* Effect.as(this.toast(came, tooFast(this.options.commandsPerMinute).word), nothingOut)
+      // A press is always answered: its button waits for that.
+      if (pace !== "fine") return yield* Effect.as(this.toast(came, tooFast(this.options.commandsPerMinute).word), nothingOut)
       const chats = yield* ChatStore
       const taken = yield* chats.take(came.data, this.options.bot, item.update)
       const reply = yield* this.taken({ item, came, caller }, taken)
@@ -298,7 +298,7 @@ class Conversation {
     if (look !== null && look._tag !== "Ask" && taken._tag !== "Expired") return this.reply(speaker, look)
     if (taken._tag === "Used") return this.used(taken, press)
     if (taken._tag === "Expired") return this.expired(taken.token.task)
-    return press.op === "words" ? this.reply(speaker, look ?? { _tag: "Talk" }) : this.pressed(speaker, press)
+    return press.op === "words" ? this.reply(speaker, look ?? { _tag: "Talk" }) : this.pressed(speaker, taken.token.token, press)
   }
 
   private expired(id: string): Talking<Reply> {
@@ -324,7 +324,7 @@ class Conversation {
   }
 
   /** A command by a button: the card says what came of it, and a refusal is told besides. */
-  private pressed(speaker: Speaker, ask: Ask): Talking<Reply> {
+  private pressed(speaker: Speaker, token: string, ask: Ask): Talking<Reply> {
     return Effect.gen(this, function*() {
       const done = yield* this.handle(speaker, ask)
       const reader = yield* EngineReader
@@ -332,7 +332,11 @@ class Conversation {
       const task = Either.isRight(done) ? done.right.task : id === null ? undefined : yield* reader.get(id)
       if (task === undefined) return Either.isLeft(done) ? done.left : quiet
       const card: Part = { _tag: "Card", look: yield* this.look(task), task, anew: false }
-      if (Either.isLeft(done)) return { parts: [...done.left.parts, card], word: done.left.word }
+      // Whoever may press it finds it as it was.
+      if (Either.isLeft(done)) {
+        yield* Effect.flatMap(ChatStore, (chats) => chats.giveBack(token, this.options.bot, speaker.item.update))
+        return { parts: [...done.left.parts, card], word: done.left.word }
+      }
       return { parts: [card], word: grantedText(ask.op, done.right.answer, task).split("\n")[0] ?? "" }
     })
   }

@@ -54,6 +54,7 @@ export const make = (chats: Chats, job: Job, { isHeld, out: toldOut, record, wal
     carded: (tasks) => stored(() => chats.carded(tasks)),
     openCards: (after, limit) => stored(() => chats.openCards(after, limit)),
     taskOfCard: (chat, message) => stored(() => chats.taskOfCard(chat, message)),
+    giveBack: (token, bot, update) => stored(() => chats.giveBack(token, bot, update)),
     take: (token, bot, update) => stored(() => chats.take(token, bot, update, wallMs()))
   }
 }

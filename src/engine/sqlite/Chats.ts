@@ -111,6 +111,7 @@ const prepareOut = (db: Database.Database) => ({
   insertToken: db.prepare("INSERT INTO token (token, chat, task, ask, expires_at_ms, used_by, used_at_ms) VALUES (?, ?, ?, ?, ?, NULL, NULL) ON CONFLICT DO NOTHING"),
   token: db.prepare<[string], TokenRow>("SELECT * FROM token WHERE token = ?"),
   user: db.prepare<[string, number], { payload: string }>("SELECT payload FROM inbox WHERE bot = ? AND number = ?"),
+  giveBack: db.prepare("UPDATE token SET used_by = NULL, used_at_ms = NULL WHERE token = ? AND used_by = ?"),
   useToken: db.prepare("UPDATE token SET used_by = ?, used_at_ms = ? WHERE token = ?"),
   forgetTokens: db.prepare("DELETE FROM token WHERE token IN (SELECT token FROM token WHERE expires_at_ms < ? LIMIT ?)"),
   through: db.prepare<[string], { through: number }>("SELECT through FROM relay WHERE name = ?"),
@@ -247,6 +248,7 @@ export const make = (db: Database.Database) => {
       store(out, nowMs)
       sql.setThrough.run(relay, throughId)
     },
+    giveBack: (token: string, bot: string, update: number): void => void sql.giveBack.run(token, `${bot}:${update}`),
     take: (token: string, bot: string, update: number, nowMs: number): Taken => {
       const row = sql.token.get(token)
       if (row === undefined) return { _tag: "Unknown" }

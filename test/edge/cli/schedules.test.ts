@@ -61,8 +61,11 @@ describe.concurrent("a schedule of a server", () => {
     expect(fold(log).moves.filter(({ refusal }) => refusal !== null)).toEqual([])
     const requested = log.filter(({ payload, type }) => type === "task.requested" && payload?.["by"] === "schedule").map(({ payload }) => payload?.["dispatch_key"])
     expect(new Set(requested).size).toBe(requested.length)
-    // Every run of a tick has come to its command.
-    expect(new Set(home.read("ledger").split("\n").filter((line) => line !== ""))).toEqual(new Set(requested))
+    // Every run of a tick has come to its command, but for those that were asked for while the server stopped: they wait.
+    const left = new Set(home.tasks().filter(({ state }) => state === "QUEUED").map(({ id }) => id))
+    const begun = log.filter(({ payload, task, type }) => type === "task.requested" && payload?.["by"] === "schedule" && !left.has(task ?? "")).map(({ payload }) => payload?.["dispatch_key"])
+    expect(left.size).toBeLessThan(10)
+    expect(new Set(home.read("ledger").split("\n").filter((line) => line !== ""))).toEqual(new Set(begun))
   })
 
   it.for([true, false])("is looked at, paused, run and filled up with the server up: %s", async (up, { expect, onTestFinished }) => {
