@@ -87,9 +87,9 @@ const wrong = (entries: Readonly<Record<string, PersonEntry>>): string => Either
 describe("people", () => {
   it("are one actor by whichever identity they come, with the roles that roles of the policy stand for", ({ expect }) => {
     const people = Either.getOrThrow(peopleFrom({ ada: person(["cli:ada", "telegram:7"], ["dba", "viewer"]), bot: person(["http:bot"], ["requester", "runner"], true) }, names))
-    expect(callerOf(people, names, "cli:ada")).toEqual({ actor: "ada", roles: ["dba", "approver", "viewer"] })
+    expect(callerOf(people, names, "cli:ada")).toEqual({ actor: "ada", identities: ["cli:ada", "telegram:7"], roles: ["dba", "approver", "viewer"] })
     expect(callerOf(people, names, "telegram:7")).toEqual(callerOf(people, names, "cli:ada"))
-    expect(callerOf(people, names, "http:bot")).toEqual({ actor: "bot", roles: ["requester", "runner", "operator"] })
+    expect(callerOf(people, names, "http:bot")).toEqual({ actor: "bot", identities: ["http:bot"], roles: ["requester", "runner", "operator"] })
   })
 
   it("whom nobody names only look, and without any names the user of the machine is its owner", ({ expect }) => {
