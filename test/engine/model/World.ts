@@ -133,7 +133,8 @@ const snapshot = async ({ engine, reader }: Store, nowMs: number) => {
     const due = yield* engine.due(nowMs, everything)
     const instantOf = (id: TaskId) => tasks.find((task) => task.id === id)?.expiresAtMs
     // A file was made before its model was, and has a size.
-    const comparable = (summary: Summary): Summary => ({ ...summary, sizes: null, standing: summary.standing === null ? null : { ...summary.standing, madeAtMs: 0 } })
+    // Chats are kept in files only.
+    const comparable = ({ chats: _chats, ...summary }: Summary): Summary => ({ ...summary, sizes: null, standing: summary.standing === null ? null : { ...summary.standing, madeAtMs: 0 } })
     const summary = comparable(yield* reader.summary(nowMs - 60_000, nowMs))
     return {
       tasks,
