@@ -70,6 +70,3 @@ export const lossReason = ({ atMs, fuller, missing }: { readonly atMs: number | 
   ...(atMs === null ? {} : { since: iso(atMs) }),
   next: fuller?.next ?? "opsgate accept-loss --reason <why>"
 })
-
-/** Whether a reason is about the storage, and so can be told only by who looks at it. */
-export const isAboutStorage = ({ code }: { readonly code: string }): boolean => code.startsWith("storage_") || code === "events_lost"

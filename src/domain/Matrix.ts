@@ -49,6 +49,11 @@ const network = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "EHOSTUNREA
 /** Answers of a server that may be another one a moment later. */
 const serverTrouble = ["http_429", "http_500", "http_502", "http_503", "http_504"] as const
 
+/** A call over HTTP that may be answered a moment later. */
+const callTrouble = ["timeout", "unreadable", ...network, ...serverTrouble] as const
+/** What the Bot API refuses while something else has its turn, or is not set up yet; only an unknown token is for good. */
+const refusedForNow = ["http_400", "http_403", "http_409"] as const
+
 /** Why a store does not take a change now. Not `closed`: then this process stops. */
 const storeTrouble = ["busy", "full", "read_only", "io", "damaged", "other"] as const
 
@@ -323,7 +328,7 @@ export const matrix = {
     timeoutMs: 35 * second,
     retry: { baseMs: second, capMs: 15 * second, attemptsMax: null, totalMs: null, askedMaxMs: hour },
     // 409: the long poll of the process before may still hang.
-    transient: ["timeout", "unreadable", "http_400", "http_403", "http_409", ...network, ...serverTrouble, ...storeTrouble],
+    transient: [...callTrouble, ...refusedForNow, ...storeTrouble],
     exhausted: "never, but for 401 and 404: the service does not know the token; no update is lost, since one is confirmed only after it is stored",
     then: "engine",
     roundMs: 25
@@ -334,7 +339,7 @@ export const matrix = {
     class: "exchange",
     timeoutMs: 15 * second,
     retry: { baseMs: second, capMs: minute, attemptsMax: null, totalMs: null, askedMaxMs: hour },
-    transient: ["timeout", "unreadable", "http_400", "http_403", "http_409", ...network, ...serverTrouble],
+    transient: [...callTrouble, ...refusedForNow],
     exhausted: "never, but for 401 and 404: the bot stops, and /ops says so",
     then: "engine"
   },
@@ -387,7 +392,7 @@ export const matrix = {
     class: "exchange",
     timeoutMs: 15 * second,
     retry: { baseMs: second, capMs: 30 * second, attemptsMax: 5, totalMs: 5 * minute, askedMaxMs: 5 * minute },
-    transient: ["timeout", "unreadable", ...network, ...serverTrouble],
+    transient: callTrouble,
     exhausted: "it goes on at the pace of `outbox_delivery`",
     then: "engine"
   },

@@ -8,15 +8,12 @@ export class ChatHealth extends Context.Tag("opsgate/edge/telegram/ChatHealth")<
   /** Nobody polls any more, and only a person can change that. */
   readonly stopped: (code: string, nowMs: number) => Effect.Effect<void>
   readonly trouble: () => Trouble | null
-  /** The last poll that was answered. */
-  readonly lastPollMs: () => number | null
 }>() {}
 
 /** Both sides of it. */
 export const layer: Layer.Layer<ChatHealth | ChatTrouble> = Layer.effectContext(Effect.sync(() => {
   let trouble: Trouble | null = null
   let over: { readonly trouble: Trouble; readonly endedMs: number } | null = null
-  let lastPollMs: number | null = null
   const failed = (code: string, nowMs: number, stopped: boolean) => {
     trouble = { code, sinceMs: trouble?.sinceMs ?? nowMs, failures: (trouble?.failures ?? 0) + 1, stopped }
   }
@@ -25,12 +22,10 @@ export const layer: Layer.Layer<ChatHealth | ChatTrouble> = Layer.effectContext(
       Effect.sync(() => {
         if (trouble !== null) over = { trouble, endedMs: nowMs }
         trouble = null
-        lastPollMs = nowMs
       }),
     pollFailed: (code, nowMs) => Effect.sync(() => failed(code, nowMs, false)),
     stopped: (code, nowMs) => Effect.sync(() => failed(code, nowMs, true)),
-    trouble: () => trouble,
-    lastPollMs: () => lastPollMs
+    trouble: () => trouble
   })
   return Context.make(ChatHealth, health).pipe(Context.add(ChatTrouble, { trouble: () => trouble, over: () => over }))
 }))

@@ -5,7 +5,6 @@
  */
 import { Clock, Effect } from "effect"
 import type { Received } from "../../domain/Chat.ts"
-import { matrix } from "../../domain/Matrix.ts"
 import { ChatStore } from "../../engine/ChatStore.ts"
 import type { EngineUnavailable } from "../../engine/Engine.ts"
 import { rounds } from "../../engine/Patience.ts"
@@ -74,6 +73,3 @@ export const poll = (wake: Effect.Effect<void>): Effect.Effect<never, BotApiFail
       })
     )
   })
-
-/** The longest that one poll may take, of the matrix. */
-export const pollTimeoutMs = matrix.telegram_poll.timeoutMs

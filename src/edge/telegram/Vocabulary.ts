@@ -51,8 +51,6 @@ export function isName(text: string): text is Name {
   return Object.hasOwn(vocabulary, text)
 }
 
-export const opOf = (name: Name): AnyOp | null => vocabulary[name].op
-
 /** `/stop <id> <reason>`. */
 export const usageOf = (name: Name): string => `/${name} ${vocabulary[name].usage}`.trimEnd()
 
