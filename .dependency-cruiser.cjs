@@ -38,19 +38,29 @@ module.exports = {
     floor("scorecard", "^gate/scorecard/", "^(gate/(kpi/|invariant/|scorecard/|History\\.ts|Verdict\\.ts)|scorecards/)", "thresholds and history to result, pure"),
     floor("evidence", "^gate/evidence/", "^(gate/(kpi/|invariant/|scorecard/|evidence/|History\\.ts|Verdict\\.ts)|evidence/)", "evidence records results and checks them; it runs nothing"),
 
+    floor("selftest", "^gate/selftest/", "^gate/(selftest/|evidence/|scorecard/|kpi/|invariant/|History\\.ts|Verdict\\.ts|Progress\\.ts)", "it breaks evidence and judges it; it plays nothing itself"),
+
     floor("telegram-fake", "^test/telegram/fake/", "^test/telegram/fake/", "the fake shares no code with what talks to it"),
     {
       name: "telegram-fake-on-its-own",
-      comment: "no package either: it is judged by nothing but what it says over HTTP",
+      comment: "no package either: it is judged by nothing but what it says over HTTP, or to a simulation",
       severity: "error",
       from: { path: "^test/telegram/fake/" },
       to: { path: "node_modules/" }
     },
+    {
+      name: "telegram-world-without-sockets",
+      comment: "in a simulation there is no network, file, process or timer but those of the simulation",
+      severity: "error",
+      from: { path: "^test/telegram/fake/Virtual\\.ts" },
+      to: { path: "^(node:)?(child_process|dgram|dns|fs|http|https|http2|inspector|net|os|process|readline|timers|tls|worker_threads)(/|$)", reachable: true }
+    },
 
     {
       name: "sql-in-the-engine-only",
+      comment: "a simulation stands between the engine and its storage, and looks at none of it",
       severity: "error",
-      from: { path: "^(src|gate)/", pathNot: "^src/engine/" },
+      from: { path: "^(src|gate)/", pathNot: "^(src/engine/|gate/simulation/Handles\\.ts)" },
       to: { path: "node_modules/(@effect/sql|better-sqlite3)" }
     },
     {

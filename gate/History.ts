@@ -31,14 +31,14 @@ export interface Effect {
   readonly mono_ms: number
 }
 
-export const faultClasses = ["sigkill", "sigstop", "replay", "poll_fault", "send_fault"] as const
+export const faultClasses = ["sigkill", "sigstop", "replay", "poll_fault", "send_fault", "command_lost", "busy", "full", "io", "sync", "clock"] as const
 export type FaultClass = (typeof faultClasses)[number]
 
 export const targets = ["running", "claimed", "effect", "stored", "poll", "update", "report"] as const
 export type Target = (typeof targets)[number]
 
 /** How a scenario goes: `gate/chaos/script/` has one file for each. */
-export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports"] as const
+export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "window", "simulated"] as const
 export type Script = (typeof scripts)[number]
 
 /** `scenarios/<profile>/<id>.json`; the schema is `scenarios/scenario.schema.json`. */
@@ -57,7 +57,13 @@ export interface Scenario {
     readonly concurrency: number
   }
   readonly faults: ReadonlyArray<{ readonly class: FaultClass; readonly must_hit: Target; readonly count: number }>
-  readonly limits: { readonly wall_ms: number; readonly lease_ms: number; readonly summaries: number }
+  readonly limits: {
+    readonly wall_ms: number
+    readonly lease_ms: number
+    readonly summaries: number
+    /** How long the answer to a command may take; a scenario that does not say it has no commands with a deadline. */
+    readonly command_ms?: number
+  }
 }
 
 export interface Request {
@@ -67,6 +73,10 @@ export interface Request {
   /** The id that was answered; null when no answer came. */
   readonly task: string | null
   readonly expect: { readonly states: ReadonlyArray<string>; readonly done_min: number; readonly done_max: number }
+  /** When its end is due, Unix milliseconds. */
+  readonly due_at?: number
+  /** Requests of one spec ask for the same work again; what comes of them is compared. */
+  readonly spec?: string
 }
 
 /** A command that was sent again on purpose. `task` is what the repeat answered, `first_task` what the first answered. */
@@ -92,6 +102,8 @@ export interface Fault {
   readonly hit: ReadonlyArray<string>
   /** Written by the operating system or the subject, never by the injector. */
   readonly witness: { readonly kind: "exit" | "proc_stat" | "answer" | "record"; readonly detail: string } | null
+  /** When it was taken away again; without it, it is over as soon as it struck. */
+  readonly until?: number
 }
 
 export interface Sample {
@@ -123,7 +135,19 @@ export interface ChatCommand {
   readonly task: string | null
   /** What must come of it. `nothing`: a button pressed twice, somebody who may not, a stranger. */
   readonly expect: "once" | "nothing"
+  /** When it was given, Unix milliseconds. */
+  readonly at?: number
+  /** The message that it was; null for a pressed button. */
+  readonly message?: number | null
+  /** The press of a button; null for words. */
+  readonly query?: string | null
+  /** What it is to the product, as whoever gave it knows; without it, `valid` where it must have an effect and `repeat` else. */
+  readonly standing?: Standing
 }
+
+/** `malformed`: words that are no command or make none; `unauthorised`: somebody who may not; `over_quota`: more than he may give; `repeat`: once more. */
+export const standings = ["valid", "malformed", "unauthorised", "over_quota", "repeat"] as const
+export type Standing = (typeof standings)[number]
 
 /** Polls that went wrong one after the other, and the commands that were given meanwhile. */
 export interface Burst {
@@ -152,6 +176,10 @@ export interface ChatCall {
   /** 200: it was carried out, whether or not its answer arrived. */
   readonly status: number | null
   readonly answered: boolean
+  /** The message that it replies to; null when it replies to none. */
+  readonly replies?: number | null
+  /** The press of a button that it answers; null when it answers none. */
+  readonly query?: string | null
 }
 
 /** What a chat service saw. */
@@ -161,6 +189,65 @@ export interface ChatHistory {
   readonly calls: ReadonlyArray<ChatCall>
   /** Calls beyond the limits of the service. */
   readonly violations: ReadonlyArray<{ readonly at: number; readonly scope: string; readonly method: string; readonly early: boolean }>
+}
+
+/** What clients ask of a task and read of it, as far as its linearizability is checked. */
+export const operationNames = ["submit", "approve", "reject", "resume", "cancel", "read"] as const
+export type OperationName = (typeof operationNames)[number]
+
+/** One try of a client. A repeat, also of the same client, is an operation of its own with the same key. */
+export interface Operation {
+  readonly op: OperationName
+  /** Its idempotency key; null where it has none, as reads. */
+  readonly key: string | null
+  /** The task that it is about; of a submit the one that was answered, null when none was. */
+  readonly task: string | null
+  /** Milliseconds of one clock for all operations of a scenario, fractions allowed. Between the two instants it took effect, if it did. */
+  readonly invoked: number
+  /** Null: no answer came, so it may have happened, then or later, or not at all. */
+  readonly answered: number | null
+  /**
+   * The state that was answered, `OUTCOME_UNKNOWN`, or `refused`, which is said of the state of the task; null exactly where no answer came.
+   * What is refused because of who asked, or because its key stands for something else, says nothing of the task, and is not recorded.
+   */
+  readonly answer: string | null
+}
+
+/** What the configuration of a scenario says of a kind. */
+export interface DeclaredKind {
+  /** Attempts in all; what is lost with a worker is none. */
+  readonly attempts: number
+  /** The pause after the n-th failure is at most the lesser of `cap_ms` and `base_ms` × 2^(n − 1). */
+  readonly base_ms: number
+  readonly cap_ms: number
+  /** How long a request waits for people, and an approval stays good. */
+  readonly approval_ttl_ms: number
+  /** Whether its work may fail although nothing breaks. */
+  readonly fails: boolean
+}
+
+/** Where a scenario was played: by processes of this machine, in the simulation, or by people with the product in use. */
+export const worlds = ["machine", "simulation", "production"] as const
+export type World = (typeof worlds)[number]
+
+/** What is known of a window of production beside its log. Its start and end are those of its journal. */
+export interface WindowFacts {
+  /** Time zone of the machine on which the log was read, an IANA name. */
+  readonly zone: string
+  /** Events in the window whose payload retention had cut away. */
+  readonly pruned: number
+}
+
+/** How a span of use is counted: part of a scorecard that is judged on production, and so fixed beforehand. */
+export interface WindowRules {
+  /** Whose days count, an IANA name; null: the zone of the machine on which the log is read. */
+  readonly zone: string | null
+  /** What is no use but a test: kinds, where a final `*` stands for any ending, and actors who asked. */
+  readonly tests: { readonly kinds: ReadonlyArray<string>; readonly actors: ReadonlyArray<string> }
+  /** Actors that are programs, and take nobody's time. */
+  readonly machines: ReadonlyArray<string>
+  /** Instants in ISO 8601. One that was announced after the start of the window does not count. */
+  readonly maintenance: ReadonlyArray<{ readonly from: string; readonly to: string; readonly announced: string; readonly why: string }>
 }
 
 export interface Journal {
@@ -179,6 +266,14 @@ export interface Journal {
   readonly restarts: ReadonlyArray<Restart>
   /** Only of a scenario with chats. */
   readonly chat?: ChatHistory
+  /** `machine` when it is not said. */
+  readonly world?: World
+  /** Only of a window of production. */
+  readonly window?: WindowFacts
+  /** What clients asked and were told, in the order in which they asked; a scenario that does not record it has none. */
+  readonly operations?: ReadonlyArray<Operation>
+  /** By name, the kinds of its configuration. */
+  readonly kinds?: Readonly<Record<string, DeclaredKind>>
 }
 
 /** What one scenario left behind. A part that is `null` was not found. */
@@ -189,6 +284,89 @@ export interface ScenarioHistory {
   readonly effects: ReadonlyArray<Effect> | null
 }
 
+/** A test by its file and its whole name, the names of its suites before it, divided by ` > `. */
+export interface TestName {
+  readonly file: string
+  readonly name: string
+}
+
+/** `tests/control.json`: the tests that were declared to hold the control invariants, and what became of each that was run. */
+export interface ControlTests {
+  readonly v: 1
+  readonly declared: ReadonlyArray<TestName>
+  readonly results: ReadonlyArray<TestName & { readonly status: "passed" | "failed" | "skipped" }>
+}
+
+/** One seed of the simulation. Its log is kept only when something failed; its digest always. */
+export interface SeedRun {
+  readonly seed: number
+  /** SHA-256 of its event log. */
+  readonly digest: string
+  readonly events: number
+  readonly virtual_ms: number
+  /** Names of the measures that found something bad, or could not be measured. */
+  readonly failed: ReadonlyArray<string>
+  /** By class, how many fault instants struck what they had to strike. */
+  readonly hits: Readonly<Record<string, number>>
+  /** What came about in it, by name: tasks that succeeded, failed, were rescued; writes that were fenced … */
+  readonly seen: Readonly<Record<string, number>>
+  /** Whether a second run of the seed gave the same digest; null when there was none. */
+  readonly twice: boolean | null
+}
+
+/** `simulation/seeds.json`: what was declared before the run, and every seed that was run. */
+export interface Simulation {
+  readonly v: 1
+  readonly declared: {
+    readonly seeds: number
+    readonly twice: number
+    readonly fault_classes: ReadonlyArray<string>
+    /** Names of the measures by which every seed is judged. */
+    readonly measures: ReadonlyArray<string>
+  }
+  readonly seeds: ReadonlyArray<SeedRun>
+}
+
+/** What is broken on purpose: what a bundle holds, what it lacks, what was once passed off as a pass, the product itself. */
+export const mutantFamilies = ["tampering", "absence", "ancestor", "runtime"] as const
+export type MutantFamily = (typeof mutantFamilies)[number]
+
+/** What a checker said, by the name of the check. `PASS` is green, anything else is not. */
+export type VerdictMap = Readonly<Record<string, string>>
+
+/** Something that was broken on purpose, and everything that the checker said then. */
+export interface Mutation {
+  readonly id: string
+  readonly family: MutantFamily
+  /** What was broken, in one sentence. */
+  readonly what: string
+  /** Which baseline it was made from. */
+  readonly baseline: string
+  /** What has to turn red. */
+  readonly must_flip: ReadonlyArray<string>
+  /** What else may change, and why; `*` stands for everything. */
+  readonly may_flip: Readonly<Record<string, string>>
+  /** SHA-256 of what was changed, after the change; null when it was not executed: for an error, or because no check asks for it. */
+  readonly digest: string | null
+  /** The whole map of verdicts; empty when it was not executed. */
+  readonly after: VerdictMap
+  /** Why it could not be executed. */
+  readonly error: string | null
+}
+
+/** `selftest/mutations.json`: what the checker says of what was not broken, and of everything that was. */
+export interface SelfTest {
+  readonly v: 1
+  readonly baselines: Readonly<Record<string, { readonly digest: string; readonly verdicts: VerdictMap }>>
+  readonly mutations: ReadonlyArray<Mutation>
+}
+
+/** A part that is null or absent was not there. */
 export interface RunHistory {
   readonly scenarios: ReadonlyArray<ScenarioHistory>
+  readonly control?: ControlTests | null
+  readonly simulation?: Simulation | null
+  /** Those of the scorecard that judges, if it has any. */
+  readonly rules?: WindowRules
+  readonly selfTest?: SelfTest | null
 }

@@ -33,11 +33,20 @@ export type Measurement =
     readonly excluded: Readonly<Record<string, number>>
     /** At most 20 sentences, each naming scenario, seq and task. */
     readonly offenders: ReadonlyArray<string>
+    /** Whole numbers to be read beside the verdict, by what they are, unit included. They decide nothing. */
+    readonly figures?: Readonly<Record<string, number>>
+    /** Units whose deadline lies behind the end of what was seen: neither good nor bad, and not part of `total`. */
+    readonly censored?: number
+    /** Units of `total` by sort, where it matters that none is rare. */
+    readonly strata?: Readonly<Record<string, number>>
   }
   | { readonly _tag: "Missing"; readonly why: string }
 
+/** What a scorecard fixes for a measure beforehand: limits in milliseconds, a time zone. */
+export type Parameters = Readonly<Record<string, number | string>>
+
 /** A pure function of what happened. It knows no threshold and no sample size. */
-export type Measure = (history: RunHistory) => Measurement
+export type Measure = (history: RunHistory, parameters?: Parameters) => Measurement
 
 /** The most offenders a measurement names; the counts are always complete. */
 export const offendersMax = 20

@@ -4,26 +4,39 @@
  */
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
-import { homedir, tmpdir } from "node:os"
+import { availableParallelism, homedir, tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { Cause, Clock, Data, DateTime, Effect, Either, Exit, Fiber, FiberId } from "effect"
+import { Cause, Clock, Data, DateTime, Effect, Either, Exit, Fiber, FiberId, Schedule, Schema } from "effect"
+import { checkedExit, checkedLines, checkTheChecker } from "./Checked.ts"
 import { play } from "./chaos/Runner.ts"
+import { runControlTests } from "./control/ControlTests.ts"
 import { readScenarios } from "./chaos/Scenarios.ts"
-import { writeBundle } from "./evidence/Bundle.ts"
+import { bundleFiles, writeBundle } from "./evidence/Bundle.ts"
 import { sha256 } from "./evidence/Canonical.ts"
+import { type Environment, environmentSchema } from "./evidence/Environment.ts"
 import { fingerprint, generateKey, loadPinnedKeys, loadPrivateKey, loadPublicKey, publicPem } from "./evidence/Keys.ts"
 import { plain } from "./evidence/Plain.ts"
 import { readRun } from "./evidence/Reader.ts"
 import { verificationExit, verify } from "./evidence/Verifier.ts"
-import { renderJunit } from "./report/Junit.ts"
-import { renderReport } from "./report/Report.ts"
+import { compared } from "./Compared.ts"
+import { type Profile, profiles } from "./Profiles.ts"
+import { mutantsOfProduct, nothing, replayOf, simulateAgain, type SimulatedPart, simulateFor } from "./Simulated.ts"
+import { renderControlJunit, renderJunit } from "./report/Junit.ts"
+import { coloured, colourless } from "./report/Paint.ts"
+import { redIn, renderReport, selfTestLine, simulationLine } from "./report/Report.ts"
+import { publishStepSummary } from "./report/StepSummary.ts"
 import { renderSummary } from "./report/Summary.ts"
+import { duration, terminal } from "./report/Terminal.ts"
 import { parseScorecard } from "./scorecard/Decode.ts"
+import { restrained } from "./scorecard/Diff.ts"
 import { judge } from "./scorecard/Judge.ts"
 import type { Scorecard } from "./scorecard/Scorecard.ts"
+import { evidenceMutants } from "./selftest/all.ts"
+import { selfTest } from "./selftest/SelfTest.ts"
 import { exitCode } from "./Verdict.ts"
+import { type Asked, judgeWindow, windowCard, windowProfile } from "./window/Gate.ts"
 
 /** What the gate cannot work with. Exit code 254, and nothing was run. */
 class Usage extends Data.TaggedError("Usage")<{ readonly text: string }> {
@@ -40,17 +53,24 @@ const program = join(root, "dist", "opsgate.js")
 const chatService = join(root, "dist", "telegram-fake.js")
 const pinnedDir = join(root, "evidence", "keys")
 
-const say = (text: string): void => void process.stderr.write(`${plain(text)}\n`)
+const setting = (name: string): string | undefined => {
+  // @effect-diagnostics-next-line processEnv:off
+  const value = process.env[name]
+  return value === "" ? undefined : value
+}
+
+// Everything but the verdict goes to stderr, so that stdout can be read by a program.
+const shown = terminal({
+  write: (text) => void process.stderr.write(text),
+  now: () => Number(process.hrtime.bigint() / 1_000_000n),
+  columns: () => (process.stderr.isTTY && setting("TERM") !== "dumb" ? process.stderr.columns : null)
+})
+const say = shown.say
 
 const orUsage = <A>(either: Either.Either<A, { readonly message: string }>): Effect.Effect<A, Usage> =>
   Either.match(either, { onLeft: ({ message }) => new Usage({ text: message }), onRight: Effect.succeed })
 
-/** Which scenarios and which scorecard belong to a profile. */
-const profiles: ReadonlyMap<string, { readonly scenarios: string; readonly scorecard: string }> = new Map([
-  ["spine", { scenarios: "spine", scorecard: "spine.json" }],
-  ["quick", { scenarios: "quick", scorecard: "quick.json" }]
-])
-const boardName = "v1.2.json"
+const boardName = "v1.2-kpi.json"
 
 const readScorecard = (file: string): Effect.Effect<{ readonly text: string; readonly scorecard: Scorecard }, Usage> =>
   Effect.gen(function*() {
@@ -103,16 +123,29 @@ interface GateOptions {
 // @effect-diagnostics-next-line processEnv:off
 const environment = { PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`, HOME: homedir(), LANG: "C.UTF-8", TZ: "UTC" }
 
-const playAll = (options: GateOptions, scenarios: Effect.Effect.Success<ReturnType<typeof scenariosFor>>, dir: string) =>
-  Effect.forEach(scenarios, (scenario) =>
+const playAll = (options: GateOptions, scenarios: Effect.Effect.Success<ReturnType<typeof scenariosFor>>, dir: string) => {
+  const stage = shown.stage("scenarios", scenarios.length)
+  let ended = 0
+  return Effect.forEach(scenarios, (scenario) =>
     Effect.gen(function*() {
       const seeded = options.seed === undefined ? scenario : { ...scenario, seed: options.seed }
       say(`${scenario.id}: ${scenario.title} (seed ${seeded.seed})`)
       const played = yield* play(seeded, { dir, program, chatService, env: environment })
       const { ended_at, faults, note, started_at, status } = played.journal
       say(`${scenario.id}: ${status} in ${((ended_at - started_at) / 1000).toFixed(1)} s, ${faults.length} faults${note === null ? "" : `; ${note}`}`)
+      stage.step(ended += 1)
       return played
-    }), { concurrency: "unbounded" })
+    }), { concurrency: "unbounded" }).pipe(Effect.tap(() => Effect.sync(() => stage.done())))
+}
+
+/** Beside the scenarios, which mostly wait. */
+const controlTests = Effect.gen(function*() {
+  const stage = shown.stage("control tests", null)
+  const found = yield* runControlTests({ root, env: environment })
+  if (Either.isLeft(found)) say(`no results of control tests: ${found.left}`)
+  stage.done()
+  return Either.getOrNull(found)
+})
 
 const scenariosFor = (options: GateOptions) =>
   Effect.gen(function*() {
@@ -124,11 +157,17 @@ const scenariosFor = (options: GateOptions) =>
     return chosen
   })
 
+/** A part of a run is played for its scenario alone. */
+const simulatedBy = (options: GateOptions, profile: Profile | undefined) =>
+  profile === undefined || options.only !== undefined || options.seed !== undefined
+    ? Effect.succeed<SimulatedPart>({ simulation: null, product: null, failures: [], texts: [], ms: 0 })
+    : Effect.mapError(simulateFor(profile, root, shown, () => Number(process.hrtime.bigint() / 1_000_000n)), ({ message }) => new Usage({ text: message }))
+
 const gate = (options: GateOptions) =>
   Effect.gen(function*() {
     const scenarios = yield* scenariosFor(options)
     const profile = profiles.get(options.profile)
-    const { scorecard, text: scorecardText } = yield* readScorecard(resolve(options.scorecard ?? join(root, "scorecards", profile?.scorecard ?? "")))
+    const card = yield* readScorecard(resolve(options.scorecard ?? join(root, "scorecards", profile?.scorecard ?? "")))
     const board = yield* readScorecard(join(root, "scorecards", boardName))
     if (!existsSync(program)) return yield* new Usage({ text: `${program} is not built: npm run build` })
     const start_ms = yield* Clock.currentTimeMillis
@@ -136,23 +175,90 @@ const gate = (options: GateOptions) =>
     const dir = resolve(options.out ?? join(root, "evidence", "runs", `${run}-${options.profile}`))
     if (existsSync(dir)) return yield* new Usage({ text: `${dir} exists already` })
     const key = yield* signingKey(options.key)
+    // Times go on while nothing is reported.
+    yield* Effect.fork(Effect.repeat(Effect.sync(shown.redraw), Schedule.spaced("1 second")))
     const work = mkdtempSync(join(tmpdir(), "opsgate-gate-"))
-    const played = yield* playAll(options, scenarios, work).pipe(Effect.onInterrupt(() => Effect.sync(() => rmSync(work, { recursive: true, force: true }))))
-    const { history, problems } = readRun(played)
+    // Real processes wait most of the time; what is simulated takes what they leave.
+    const [played, control, simulated] = yield* Effect.all([playAll(options, scenarios, work), controlTests, simulatedBy(options, profile)], { concurrency: 3 }).pipe(
+      Effect.onInterrupt(() => Effect.sync(() => rmSync(work, { recursive: true, force: true })))
+    )
+    const { failures, product, simulation } = simulated
+    const ran = { control, simulation }
+    const scenariosPlayed = [...played, ...simulated.texts]
+    const { history: seen, problems } = readRun(scenariosPlayed, ran)
     problems.forEach(say)
-    const result = judge(scorecard, history)
-    const boardResult = judge(board.scorecard, history)
-
+    const { scorecard, text: scorecardText } = card
+    const partial = options.only !== undefined || options.seed !== undefined
+    const against = compared(root, options.profile, card, partial)
+    if (against.unreadable > 0) say(`${against.unreadable} earlier bundles of this profile cannot be read and are not compared with`)
     const window = { start_ms, end_ms: yield* Clock.currentTimeMillis }
     const commit = commitOf()
+    const given = { dir, run, commit, profile: options.profile, window, scenarios: scenariosPlayed, scorecardText, boardText: board.text, key, released: against.released }
+    // The self-test breaks copies of what was run, so it needs the bundle as it would be without it.
+    const mutants = shown.stage("self-test", evidenceMutants.length, "mutants")
+    const unchecked = bundleFiles({ ...given, aside: ran, result: judge(scorecard, seen), boardResult: judge(board.scorecard, seen), report: "", junit: "" })
+    const evidenceTested = yield* orUsage(Either.map(unchecked, (files) => selfTest(files, evidenceMutants, mutants)))
+    mutants.done()
+    const broken = yield* mutantsOfProduct(simulation, root, shown)
+    const selfTested = broken === null ? evidenceTested : { ...evidenceTested, baselines: { ...evidenceTested.baselines, ...broken.baselines }, mutations: [...evidenceTested.mutations, ...broken.mutations] }
+    const judging = shown.stage("judge", null)
+    const history = { ...seen, selfTest: selfTested }
+    const result = restrained(judge(scorecard, history), against.objections)
+    const boardResult = judge(board.scorecard, history)
+    judging.done()
     const repeat = (scenario: string, seed: number) => `npm run gate -- --profile ${options.profile} --scenario ${scenario} --seed ${seed}`
-    const report = renderReport({ run, commit, profile: options.profile, window, scenarios: played, result, boardResult, repeat })
-    const input = { dir, run, commit, profile: options.profile, window, scenarios: played, scorecardText, boardText: board.text, result, boardResult, report, junit: renderJunit(result), key }
+    const red = redIn({ result, scenarios: scenariosPlayed, released: against.changes, sinceLast: against.sinceLast })
+    const shownIn = {
+      run, version, commit, profile: options.profile, window, scenarios: scenariosPlayed, result, boardResult, scorecard, repeat,
+      repeatAll: `npm run gate -- --profile ${options.profile}`, seedsAsked: profile?.seeds ?? 0,
+      simulation, simulationMs: simulated.ms, repeatSeed: (seed: number) => replayOf(seed), shrunk: failures, product,
+      selfTest: selfTested, released: against.changes, sinceLast: against.sinceLast, earlier: against.earlier
+    }
+    const report = renderReport(shownIn)
+    const bundling = shown.stage("bundle", null)
+    const input = {
+      ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, junit: renderJunit(result), environment: surroundings(partial),
+      ...(control === null ? {} : { controlJunit: renderControlJunit(control) })
+    }
     yield* orUsage(writeBundle(input))
+    bundling.done()
+    const unpublished = publishStepSummary(setting("GITHUB_STEP_SUMMARY"), report)
+    if (unpublished !== null) say(unpublished)
     publishLatest(dir, { run, profile: options.profile, decision: result.decision, scorecard: scorecard.name, commit, bundle: dir, at_ms: window.end_ms, checks: result.lines.map(({ id, verdict }) => ({ id, verdict })) }, options.out === undefined && options.only === undefined)
     if (options.keep || played.some(({ journal }) => journal.status === "aborted")) say(`the workspaces are kept in ${work}`)
     else rmSync(work, { recursive: true, force: true })
-    process.stdout.write(options.json ? `${JSON.stringify({ run, bundle: dir, result, board: boardResult })}\n` : `${renderSummary({ run, profile: options.profile, result, boardResult, bundle: dir })}\n`)
+    process.stdout.write(options.json ? `${JSON.stringify({ run, bundle: dir, result, board: boardResult })}\n` : `${renderSummary({ run, profile: options.profile, result, boardResult, bundle: dir, red, notes: [simulationLine(shownIn), `Self-test: ${selfTestLine(selfTested)}`], paint })}\n`)
+    say(`took ${shown.timings().map(({ ms, stage }) => `${stage} ${duration(ms)}`).join(", ")}; the gate held at most ${Math.ceil(peakBytes() / 1_048_576)} MiB`)
+    return exitCode[result.decision]
+  })
+
+/** Colours only where somebody looks, and has not asked for none. */
+const paint = process.stdout.isTTY && setting("NO_COLOR") === undefined && setting("TERM") !== "dumb" ? coloured : colourless
+
+const version = Either.getOrElse(
+  Either.try(() => Schema.decodeUnknownSync(Schema.parseJson(Schema.Struct({ version: Schema.NonEmptyString })))(readFileSync(join(root, "package.json"), "utf8")).version),
+  () => "unknown"
+)
+
+const peakBytes = (): number => process.resourceUsage().maxRSS * 1024
+
+const surroundings = (partial: boolean): Environment => ({
+  schema: environmentSchema,
+  version,
+  node: process.version,
+  platform: `${process.platform} ${process.arch}`,
+  cores: availableParallelism(),
+  partial,
+  stages: shown.timings().map(({ ms, stage }) => ({ stage, ms: Math.round(ms) })),
+  peak_rss_bytes: peakBytes()
+})
+
+/** Judges a window of production. */
+const gateWindow = (asked: Asked, json: boolean) =>
+  Effect.gen(function*() {
+    const house = { root, program, env: environment, version, board: boardName, card: readScorecard, key: signingKey, commit: commitOf, controlTests, progress: shown, surroundings: () => surroundings(false), say }
+    const { boardResult, dir, red, result, run, window } = yield* Effect.catchTag(judgeWindow(asked, house), "WindowRefused", ({ message }) => new Usage({ text: message }))
+    process.stdout.write(json ? `${JSON.stringify({ run, bundle: dir, window, result, board: boardResult })}\n` : `${renderSummary({ run, profile: windowProfile, result, boardResult, bundle: dir, red, paint })}\n`)
     return exitCode[result.decision]
   })
 
@@ -175,19 +281,38 @@ const verifyBundle = (dir: string, keyFile: string | undefined, json: boolean) =
       found.problems.forEach(say)
       say(`${dir} does not verify: ${found.total} ${found.total === 1 ? "problem" : "problems"}`)
     } else if (!json) {
-      process.stdout.write(`${found.decision}  run ${found.run}, profile ${found.profile}, commit ${found.commit}\nsigned by ${found.by.fingerprint} (${plain(found.by.name)}); every digest, chain and count was checked, and the verdict was judged anew\n${scorecardLine(found.scorecardSha256)}\n`)
+      process.stdout.write(`${found.decision}  run ${found.run}, profile ${found.profile}, commit ${found.commit}\nsigned by ${found.by.fingerprint} (${plain(found.by.name)}); every digest, chain and count was checked, and the verdict was judged anew\n${scorecardLine(found.scorecardSha256)}\n${(found.result.objections ?? []).map((objection) => `${plain(objection)}\n`).join("")}`)
     }
     return verificationExit(found)
   })
 
 /** The signer chose the scorecard; whoever relies on the verdict wants to know whether it is one of his own. */
 const scorecardLine = (digest: string): string => {
-  const own = [...profiles.values()].map(({ scorecard }) => scorecard).find((name) => sha256(readFileSync(join(root, "scorecards", name))) === digest)
+  const own = [...[...profiles.values()].map(({ scorecard }) => scorecard), windowCard].find((name) => sha256(readFileSync(join(root, "scorecards", name))) === digest)
   return own === undefined ? `CAUTION: the scorecard (sha256 ${digest}) is none of those in ${join(root, "scorecards")}` : `judged by scorecards/${own} as it stands here`
 }
 
 const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--out DIR] [--key FILE] [--keep] [--json]
+       opsgate gate --window 7d [--db FILE | --config FILE] [--until INSTANT] [--scorecard FILE] [--out DIR] [--key FILE] [--json]
+       opsgate gate --self-test [--json]
+       opsgate gate --simulate SEED [--only FAULT,FAULT,…|none]
        opsgate verify BUNDLE [--key PUBLIC_KEY] [--json]`
+
+const simulatedAgain = (seed: number, only: ReadonlyArray<string> | null): Effect.Effect<number, Usage> =>
+  simulateAgain(root, seed, only, (text) => void process.stdout.write(`${plain(text)}\n`)).pipe(
+    Effect.map((isWell) => (isWell ? 0 : 1)),
+    Effect.mapError(({ message }) => new Usage({ text: message }))
+  )
+
+const checked = (json: boolean): Effect.Effect<number, Usage> =>
+  Effect.gen(function*() {
+    const attempt = Effect.suspend(() => Effect.flatMap(orUsage(loadPinnedKeys(pinnedDir)), (pinned) => checkTheChecker(root, pinned, shown)))
+    // A clone that has never been judged has no evidence to break, and a small run makes some.
+    const small = gate({ profile: "quick", scorecard: undefined, out: undefined, only: undefined, seed: undefined, keep: false, json: false, key: keyByDefault })
+    const found = yield* attempt.pipe(Effect.catchTag("NothingToBreak", () => Effect.zipRight(small, attempt)), Effect.mapError(({ message }) => new Usage({ text: message })))
+    process.stdout.write(json ? `${JSON.stringify(found)}\n` : checkedLines(found).map((line) => `${plain(line)}\n`).join(""))
+    return checkedExit(found)
+  })
 
 const keyByDefault = join(homedir(), ".config", "opsgate", "gate.key")
 
@@ -203,7 +328,19 @@ const chosen = (words: ReadonlyArray<string>): Effect.Effect<Effect.Effect<numbe
         const [dir, extra] = positionals
         return dir === undefined || extra !== undefined ? Effect.fail(new Usage({ text: usage })) : verifyBundle(dir, values.key, values.json)
       }
-      const { values } = parseArgs({ args: rest, options: { profile: { ...text, default: "spine" }, scenario: text, seed: text, scorecard: text, out: text, key: text, keep: flag, json: flag } })
+      if (rest.some((word) => /^--window(=|$)/.test(word))) {
+        const { values: { config, db, json, key = keyByDefault, out, scorecard, until, window: length = "" } } = parseArgs({ args: rest, options: { window: text, until: text, db: text, config: text, scorecard: text, out: text, key: text, json: flag } })
+        if (db !== undefined && config !== undefined) return Effect.fail(new Usage({ text: "--db names the file itself, --config where to find it: one of them is enough" }))
+        return gateWindow({ length, until, db, config, scorecard, out, key }, json)
+      }
+      if (rest.includes("--self-test")) return checked(parseArgs({ args: rest, options: { "self-test": flag, json: flag } }).values.json)
+      if (rest.some((word) => /^--simulate(=|$)/.test(word))) {
+        const { values: { only, simulate } } = parseArgs({ args: rest, options: { simulate: text, only: text } })
+        const again = Number(simulate)
+        if (simulate === undefined || simulate.trim() === "" || !Number.isSafeInteger(again) || again < 0) return Effect.fail(new Usage({ text: "--simulate wants the number of a seed" }))
+        return simulatedAgain(again, only === undefined ? null : only === nothing ? [] : only.split(",").filter((name) => name !== ""))
+      }
+      const { values } = parseArgs({ args: rest, options: { profile: { ...text, default: "release" }, scenario: text, seed: text, scorecard: text, out: text, key: text, keep: flag, json: flag } })
       const seed = values.seed === undefined ? undefined : Number(values.seed)
       if (seed !== undefined && !Number.isSafeInteger(seed)) return Effect.fail(new Usage({ text: "--seed wants a whole number" }))
       const { json, keep, key = keyByDefault, out, profile, scenario: only, scorecard } = values

@@ -1,6 +1,7 @@
-/** Bundles the product, its supervisor, the gate and the fake of Telegram into dist/, with the type declarations of the public surface. The native SQLite addon stays outside. */
+/** Bundles the product, its supervisor, the gate and the fake of Telegram, as a program and as a module, into dist/, with the type declarations of the public surface. The native SQLite addon stays outside. */
 import { execFile } from "node:child_process"
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { rolldown } from "rolldown"
@@ -12,11 +13,15 @@ const dist = join(root, "dist")
 const fresh = join(root, "dist", `.build-${process.pid}`)
 mkdirSync(fresh, { recursive: true })
 
+const split = { minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } }, codeSplitting: { groups: [{ name: "interop", test: /rolldown.runtime/ }] } }
+/** As it was written, in one file: a simulation loads it by its text, and its mutants are patches of that. */
+const plain = { minify: false, codeSplitting: false }
+
 /**
  * One program at a time, so that none loads what only another needs. Comments and white space go: reading the source is a
  * good part of the start of a short command. Names stay, so that a stack trace can be read.
  */
-const build = async (name, input) => {
+const build = async (name, input, output = split) => {
   const bundle = await rolldown({
     cwd: root,
     input: { [name]: input },
@@ -27,16 +32,24 @@ const build = async (name, input) => {
       defaultHandler(level, log)
     }
   })
-  await bundle.write({
+  const written = await bundle.write({
     dir: fresh,
     format: "esm",
     entryFileNames: "[name].js",
     chunkFileNames: `chunks/${name}-[name]-[hash].js`,
-    minify: { compress: true, mangle: false, codegen: { removeWhitespace: true } },
-    codeSplitting: { groups: [{ name: "interop", test: /rolldown.runtime/ }] }
+    ...output
   })
   await bundle.close()
+  modules[name] = Object.fromEntries(
+    [...new Set(written.output.flatMap((chunk) => chunk.moduleIds ?? []))]
+      .filter((id) => id.startsWith(join(root, "src/")))
+      .map((id) => [id.slice(root.length), createHash("sha256").update(readFileSync(id)).digest("hex")])
+      .sort()
+  )
 }
+
+/** By program, the files of src that it was built from, with their SHA-256: what tells that a simulation plays what is shipped. */
+const modules = {}
 
 /**
  * The declarations of src/index.ts. Errors of types are for `npm run types` to report: like the bundler, this one writes what it can,
@@ -55,11 +68,15 @@ await Promise.all([
   build("opsgate", "src/main.ts"),
   build("supervisor", "src/runtime/supervisor/main.ts"),
   build("gate", "gate/main.ts"),
+  build("simulation", "gate/simulation/thread.ts"),
   build("index", "src/index.ts"),
+  build("image", "src/Image.ts", plain),
   build("telegram-fake", "test/telegram/fake/main.ts"),
+  build("telegram-world", "test/telegram/fake/Virtual.ts"),
   declare()
 ])
 chmodSync(join(fresh, "opsgate.js"), 0o755)
+writeFileSync(join(fresh, "modules.json"), `${JSON.stringify(modules, null, 1)}\n`)
 copyFileSync(join(root, "test/telegram/fake/page.html"), join(fresh, "telegram-fake.html"))
 
 const files = (dir) => readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(dir.length + 1))

@@ -2,20 +2,23 @@
 import { Clock, Effect, Layer, Queue, Redacted, Schema } from "effect"
 import { join } from "node:path"
 import type { Config } from "./Config.ts"
+import { Redacting } from "./control/Redacting.ts"
 import * as Inbox from "./edge/telegram/Inbox.ts"
-import { BotApi, type BotApiFailed, make as botApi } from "./edge/telegram/BotApi.ts"
+import { BotApi, type BotApiFailed, Maker } from "./edge/telegram/BotApi.ts"
 import * as ChatHealth from "./edge/telegram/ChatHealth.ts"
-import { setMenus } from "./edge/telegram/Menus.ts"
+import { menus } from "./edge/telegram/Menus.ts"
 import { poll } from "./edge/telegram/Poller.ts"
 import { relay } from "./edge/telegram/Relay.ts"
 import { deliver } from "./edge/telegram/Sender.ts"
 import * as Talk from "./edge/telegram/Talk.ts"
+import { toasts } from "./edge/telegram/Toasts.ts"
 import { allowedUpdates } from "./edge/telegram/Update.ts"
 import { latest } from "./edge/telegram/Verdict.ts"
 import * as Webhook from "./edge/telegram/Webhook.ts"
 import { Engine, type EngineUnavailable } from "./engine/Engine.ts"
 import { withPatience } from "./engine/Patience.ts"
-import { secretOf, type TelegramSettings, TelegramRefused, tokenOf } from "./TelegramSettings.ts"
+import { Log } from "./Log.ts"
+import { doubtsOf, secretOf, type TelegramSettings, TelegramRefused, tokenOf } from "./TelegramSettings.ts"
 
 const Me = Schema.Struct({ username: Schema.String })
 const isMe = Schema.is(Me)
@@ -23,10 +26,9 @@ const isMe = Schema.is(Me)
 /** The name of the bot, once the service says it. */
 const nameOf = Effect.flatMap(BotApi, ({ call }) => Effect.map(withPatience<BotApiFailed>("telegram_start")(call("getMe", {})), (me) => (isMe(me) ? me.username : null)))
 
-const webhookAt = (settings: NonNullable<TelegramSettings["webhook"]>, bot: string, wake: Effect.Effect<void>) =>
+const webhookAt = (settings: NonNullable<TelegramSettings["webhook"]>, secret: string, bot: string, wake: Effect.Effect<void>) =>
   Effect.gen(function*() {
     const { call } = yield* BotApi
-    const secret = Redacted.value(yield* secretOf(settings.secretFile))
     const url = yield* Effect.try({ try: () => new URL(settings.url), catch: () => new TelegramRefused({ issue: "webhook.url is no address" }) })
     yield* Webhook.serve({ bot, host: settings.host, port: settings.port, path: url.pathname, secret, wake })
     yield* withPatience<BotApiFailed>("telegram_start")(call("setWebhook", { url: settings.url, secret_token: secret, allowed_updates: allowedUpdates }))
@@ -41,9 +43,28 @@ const polling = (wake: Effect.Effect<void>) =>
     return yield* poll(wake)
   })
 
-const receiving = ({ webhook }: TelegramSettings, bot: string, wake: Effect.Effect<void>) =>
+const receiving = ({ webhook }: TelegramSettings, { hook }: Secrets, bot: string, wake: Effect.Effect<void>) =>
   Effect.gen(function*() {
-    return webhook === null ? yield* polling(wake) : yield* webhookAt(webhook, bot, wake)
+    return webhook === null || hook === null ? yield* polling(wake) : yield* webhookAt(webhook, Redacted.value(hook), bot, wake)
+  })
+
+/** What nobody may see. */
+interface Secrets {
+  readonly token: Redacted.Redacted
+  /** Of the webhook, where there is one. */
+  readonly hook: Redacted.Redacted | null
+}
+
+const secretsOf = (settings: TelegramSettings): Effect.Effect<Secrets, TelegramRefused> =>
+  Effect.all({ token: tokenOf(settings), hook: settings.webhook === null ? Effect.succeed(null) : secretOf(settings.webhook.secretFile) })
+
+/** From here on these very values are taken out of what is shown in chats, and of the log. */
+const keepingThem = <A, E, R>(effect: Effect.Effect<A, E, R>, { hook, token }: Secrets) =>
+  Effect.gen(function*() {
+    const whole = Redacted.value(token)
+    const values = [whole, whole.slice(whole.indexOf(":") + 1), ...(hook === null ? [] : [Redacted.value(hook)])]
+    ;(yield* Log).know(values)
+    return yield* Effect.provideService(effect, Redacting, (yield* Redacting).knowing(values))
   })
 
 /** What ends the bot, and not the server: only a person can change it. */
@@ -54,9 +75,9 @@ const stopped = (error: { readonly _tag: string; readonly message: string; reado
     yield* Effect.logError("the bot has stopped; nothing is received or sent until the server is started anew", { reason: error.message })
   })
 
-const working = (settings: TelegramSettings, config: Config) =>
+const working = (settings: TelegramSettings, secrets: Secrets, config: Config) =>
   Effect.gen(function*() {
-    const { bot, call } = yield* BotApi
+    const { bot } = yield* BotApi
     const wakes = yield* Queue.sliding<void>(1)
     const wake = Effect.asVoid(Queue.offer(wakes, undefined))
     const engine = yield* Engine
@@ -64,6 +85,7 @@ const working = (settings: TelegramSettings, config: Config) =>
     const requests = yield* engine.watchRequests
     yield* Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.take(requests), ({ type }) => (type === "chat.replayed" ? wake : Effect.void))))
     const name = yield* nameOf
+    const { all: setMenus, met } = yield* menus(config.people)
     const { look, talk } = yield* Talk.make({
       bot,
       name,
@@ -76,12 +98,13 @@ const working = (settings: TelegramSettings, config: Config) =>
       link: settings.link,
       mayApprove: settings.mayApprove,
       verdict: latest(join("evidence", "latest.json")),
-      toast: (query, text) => call("answerCallbackQuery", { callback_query_id: query, text })
+      toast: yield* toasts,
+      met
     })
-    yield* Effect.forkScoped(setMenus(config.people))
+    yield* Effect.forkScoped(setMenus)
     // Each goes on for ever; when one of them cannot, none does.
     yield* Effect.all([
-      receiving(settings, bot, wake),
+      receiving(settings, secrets, bot, wake),
       Inbox.workOff(bot, talk, wakes),
       deliver,
       relay({ notify: () => settings.notify, look })
@@ -91,7 +114,9 @@ const working = (settings: TelegramSettings, config: Config) =>
 /** Runs the bot. It never fails: what stops it is logged and shown by /ops. */
 export const run = (settings: TelegramSettings, config: Config) =>
   Effect.gen(function*() {
-    const token = yield* tokenOf(settings)
-    const api = Layer.succeed(BotApi, botApi({ token: Redacted.value(token), root: settings.apiRoot }))
-    return yield* Effect.provide(working(settings, config), api)
+    for (const doubt of doubtsOf(settings, config.people)) yield* Effect.logWarning(doubt)
+    const secrets = yield* secretsOf(settings)
+    const { make } = yield* Maker
+    const api = Layer.succeed(BotApi, make({ token: Redacted.value(secrets.token), root: settings.apiRoot }))
+    return yield* keepingThem(Effect.provide(working(settings, secrets, config), api), secrets)
   }).pipe(Effect.scoped, Effect.catchAll((error: BotApiFailed | EngineUnavailable | { readonly _tag: string; readonly message: string }) => stopped(error)))

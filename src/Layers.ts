@@ -7,6 +7,7 @@ import { Kinds } from "./control/Kinds.ts"
 import { databaseFile } from "./DataDir.ts"
 import type { Json } from "./domain/Canonical.ts"
 import { type Kind, KindUnknown, PayloadRefused } from "./domain/Kind.ts"
+import { Chance } from "./engine/Engine.ts"
 import * as Live from "./engine/Live.ts"
 import * as Log from "./Log.ts"
 import * as SqliteEngine from "./engine/SqliteEngine.ts"
@@ -30,9 +31,9 @@ export const kindsOf = (known: ReadonlyMap<string, { readonly kind: Kind; readon
 export const kinds = (config: Config): Layer.Layer<Kinds> => kindsOf(config.kinds)
 
 /** Names a new event stream: it only has to differ from every other. */
-const drawStreamId = Effect.sync(() => {
-  const bytes = crypto.getRandomValues(new Uint8Array(8))
-  return `db-${Buffer.from(bytes).toString("hex")}`
+const drawStreamId = Effect.map(Chance, ({ next }) => {
+  const half = () => Math.floor(next() * 2 ** 32).toString(16).padStart(8, "0")
+  return `db-${half()}${half()}`
 })
 
 // Folder by folder: node's recursive mkdir never comes back where a file system refuses names, as /proc does.
@@ -47,13 +48,16 @@ export const makeFolder = (path: string): void => {
   }
 }
 
-const opened = (file: string, behind: boolean, logged = file) =>
+/** The engine on a file, on the ports that are given. */
+export const engineOver = (file: string, behind = false) =>
   Layer.unwrapEffect(
     Effect.gen(function*() {
       yield* orUnavailable("make the data folder", () => makeFolder(dirname(file)))
-      return SqliteEngine.layer({ file, streamId: yield* drawStreamId, behind }).pipe(Layer.provideMerge(Log.layer(logged)))
+      return SqliteEngine.layer({ file, streamId: yield* drawStreamId, behind })
     })
-  ).pipe(Layer.provideMerge(Live.layer))
+  )
+
+const opened = (file: string, behind: boolean, logged = file) => engineOver(file, behind).pipe(Layer.provideMerge(Log.layer(logged)), Layer.provideMerge(Live.layer))
 
 /** The engine on a file, which is made with its folder if it is not there. `logged`: the file in whose log it is told what happens, if that is another one. */
 export const engineOn = (file: string, logged = file) => opened(file, false, logged)

@@ -14,7 +14,12 @@ import { keyedRedactorIn } from "./RedactionKey.ts"
 
 /** Where the records of this process go. */
 export class Log extends Context.Reference<Log>()("opsgate/Log", {
-  defaultValue: (): { readonly put: (record: LogRecord) => void; readonly redactor: () => Redactor } => ({ put: () => undefined, redactor: () => plainly })
+  defaultValue: (): {
+    readonly put: (record: LogRecord) => void
+    readonly redactor: () => Redactor
+    /** From now on these very values are taken out, wherever they stand. */
+    readonly know: (values: ReadonlyArray<string>) => void
+  } => ({ put: () => undefined, redactor: () => plainly, know: () => undefined })
 }) {}
 
 /** The log of a database, and its engine's witness. For the process that writes the database; what it has said is written when the scope closes. */
@@ -35,7 +40,10 @@ export const layer = (database: string): Layer.Layer<Log | Witness, never, Flush
         (made) => Effect.zipRight(Effect.promise(() => made.end()), Effect.sync(() => void process.off("exit", made.endNow)))
       )
       const put = (record: LogRecord): void => sink.put(record)
-      return Context.make(Log, { put, redactor }).pipe(Context.add(Witness, {
+      const know = (values: ReadonlyArray<string>): void => {
+        known = redactor().knowing(values)
+      }
+      return Context.make(Log, { put, redactor, know }).pipe(Context.add(Witness, {
         saw: (events, tasks) => {
           for (const event of events) {
             const record = recordOf(event, tasks, wallMs())

@@ -4,10 +4,10 @@
  */
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Array as Arr, Cause, Context, Deferred, Duration, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Schema } from "effect"
+import { Array as Arr, Cause, Context, Deferred, Duration, Effect, Either, Exit, Fiber, Layer, Logger, LogLevel, ManagedRuntime, Schema, Scope } from "effect"
 import { notSubmitted, refusals } from "./ClientRefusals.ts"
 import { type CommandFailed, handle, handleQueue, isAboutQueue, submission } from "./control/Commands.ts"
-import { inFlight } from "./control/InFlight.ts"
+import { inFlight, inFlightOn } from "./control/InFlight.ts"
 import { Kinds } from "./control/Kinds.ts"
 import { opsSummary, type OpsSummary } from "./control/OpsSummary.ts"
 import { onlyAs, planFor } from "./control/Plans.ts"
@@ -155,8 +155,12 @@ const kindsOf = (tasks: ReadonlyArray<AnyTask<unknown>>): Layer.Layer<Kinds> => 
 /** The supervisor is bundled beside the program that starts it. */
 const supervisorBeside = fileURLToPath(new URL("./supervisor.js", import.meta.url))
 
-/** To provide a context costs as much as a trivial task, so it is not done where there is none. */
-const needsNothing = <R>(_task: AnyTask<R>, context: Context.Context<R>): _task is AnyTask => context.unsafeMap.size === 0
+/**
+ * To provide a context costs as much as a trivial task, so it is not done where there is none. What every layer is built with does not
+ * count: nobody asks for a memo map, and a scope is there in any case, that of the runtime.
+ */
+const needsNothing = <R>(_task: AnyTask<R>, context: Context.Context<R>): _task is AnyTask =>
+  [...context.unsafeMap.keys()].every((key) => key === Layer.CurrentMemoMap.key || key === Scope.Scope.key)
 
 const handlersOf = <R>(options: Options<R>, context: Context.Context<R>) =>
   Layer.effect(
@@ -248,8 +252,10 @@ const client = (asking: Asking) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const reader = yield* EngineReader
-    const { wallMs } = yield* Instants
+    const instants = yield* Instants
+    const { wallMs } = instants
     const chance = yield* Chance
+    const decided = inFlightOn({ engine, instants, chance })
     const ended = yield* Endings.make
     const context = yield* Effect.context<Around>()
     const given = <A, E>(effect: Effect.Effect<A, E, Around>): Effect.Effect<A, E> => Effect.provide(effect, context)
@@ -274,8 +280,7 @@ const client = (asking: Asking) =>
           if (Either.isLeft(prepared)) return given(notSubmitted(asking.who(options.as), prepared.left))
           const commit = engine.commit(changeFor(prepared.right))
           const { as, key, payload: json, wish } = prepared.right
-          // The ask is made for its fingerprint only.
-          return key === null ? commit : given(inFlight({ ...as, ask: { op: "submit", kind: task.name, payload: json, reason: null, ...wish }, channel: "code", key }, commit))
+          return key === null ? commit : decided({ ...as, ask: { op: "submit", kind: task.name, payload: json, reason: null, ...wish }, channel: "code", key }, commit)
         }),
       submitAll: (task, all) =>
         Effect.flatMap(Effect.suspend((): Effect.Effect<ReadonlyArray<Prepared>, Rejected | Refused> => {

@@ -4,6 +4,7 @@ import { basename, dirname, join, resolve } from "node:path"
 import { DateTime, Effect, Either } from "effect"
 import { allowedCaller } from "./Ask.ts"
 import * as Config from "./Config.ts"
+import { epochFacts } from "./domain/Lease.ts"
 import { onTask } from "./domain/OnTask.ts"
 import type { RestoreReport } from "./domain/Reports.ts"
 import { afterRestore, type Fate, type KindFacts, restoredFrom } from "./domain/Restore.ts"
@@ -30,6 +31,8 @@ export interface RestoreOptions {
   readonly configFile: string | undefined
 }
 
+/** Of the epoch that only voids the leases of the backup. */
+const restoreLeaseMs = 1
 /** Tasks that are decided in one go. */
 const page = 500
 
@@ -86,12 +89,12 @@ const rewrite = (part: string, options: RestoreOptions, sidecar: Sidecar, known:
     }
     yield* engine.commit({ tasks: [], key: null, rule: (_found, now) => restoredFrom(origin, actor, now) }).pipe(Effect.catchIf((error) => error._tag !== "EngineUnavailable", Effect.die))
     // It ends at once: it voids the leases of the backup, and nobody runs anything under it.
-    yield* engine.openEpoch(1, (now) => ({
+    yield* engine.openEpoch(restoreLeaseMs, (now, last) => ({
       type: "epoch.started",
       task: null,
       trace: null,
       actor: "system:restore",
-      payload: { epoch: now.epoch, why: "restored", pid: process.pid, mono_ms: now.monoMs }
+      payload: { epoch: now.epoch, why: "restored", pid: process.pid, mono_ms: now.monoMs, lease_ms: restoreLeaseMs, last: epochFacts(last) }
     }))
     const decided = yield* decideAll(part, known.old, config)
     return { ...decided, ...yield* passLostPart(config, restoredCode, "system:restore") }

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs"
 import { resolve } from "node:path"
 import { Effect, Redacted, Schema } from "effect"
+import type { People } from "./domain/People.ts"
 
 /** The bot cannot be started as it is set up. */
 export class TelegramRefused extends Schema.TaggedError<TelegramRefused>()("TelegramRefused", { issue: Schema.String }) {
@@ -55,6 +56,18 @@ export const settingsOf = (entry: TelegramEntry, root: string): TelegramSettings
     ? null
     : { host: entry.webhook.host, port: entry.webhook.port, url: entry.webhook.url, secretFile: resolve(root, entry.webhook.secret_file) }
 })
+
+/** What the settings ask for and can hardly mean: each in a sentence, for the log of a server that starts. */
+export const doubtsOf = ({ chats, notify }: TelegramSettings, people: People): ReadonlyArray<string> => {
+  const known = [...people?.keys() ?? []].some((identity) => identity.startsWith("telegram:"))
+  const positive = [...chats].filter((chat) => !chat.startsWith("-"))
+  const silent = notify.filter((chat) => chat.startsWith("-") && !chats.has(chat))
+  return [
+    ...(known ? [] : ["nobody of people has an identity telegram:<number>, so the bot answers nobody"]),
+    ...(positive.length === 0 ? [] : [`telegram.chats names ${positive.join(", ")}: numbers of groups are negative, and private chats need not be named`]),
+    ...(silent.length === 0 ? [] : [`telegram.notify names ${silent.join(", ")}, which telegram.chats does not: the group is written to, and nobody is answered there`])
+  ]
+}
 
 const firstLine = (file: string, what: string) =>
   Effect.try({ try: () => (readFileSync(file, "utf8").split("\n")[0] ?? "").trim(), catch: () => new TelegramRefused({ issue: `the file of the ${what} cannot be read: ${file}` }) })

@@ -4,8 +4,8 @@
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Effect, type Scope } from "effect"
-import type { Burst, ChatCall, ChatCommand, Request } from "../History.ts"
+import { Clock, Effect, Either, type Scope } from "effect"
+import type { Burst, ChatCall, ChatCommand, Request, Standing } from "../History.ts"
 import { type ChatService, startChatService } from "./ChatService.ts"
 import { opsgate, ProductFailed } from "./Product.ts"
 import { isObject, type Stage } from "./Stage.ts"
@@ -41,6 +41,9 @@ export interface Heard {
   readonly key: string | null
 }
 
+// Who is nobody's business may not; whoever must come to nothing otherwise has said it before, or says it of his own work.
+const standingOf = (person: Person, expect: ChatCommand["expect"]): Standing => (expect === "once" ? "valid" : person === "eve" ? "unauthorised" : "repeat")
+
 export interface Chats {
   readonly service: ChatService
   /** Says something that is a command, and puts it on record; answers its key. */
@@ -66,6 +69,13 @@ export const shortOf = (task: string): string => task.slice(-6).toLowerCase()
 /** The task that a command made, if the log has it. */
 export const madeBy = (heard: ReadonlyArray<Heard>, key: string): string | null => heard.find((event) => event.type === "task.requested" && event.key === key)?.task ?? null
 
+/** Which message or press the service made of it. */
+const madeOf = (answer: unknown): Pick<ChatCommand, "message" | "query"> => {
+  const { message = null, query = null } = isObject(answer) ? answer : {}
+  const id = isObject(message) ? message["message_id"] : message
+  return { message: typeof id === "number" && query === null ? id : null, query: textIn(query) }
+}
+
 const updateIn = (answer: unknown): Effect.Effect<number, ProductFailed> =>
   isObject(answer) && typeof answer["update_id"] === "number" ? Effect.succeed(answer["update_id"]) : new ProductFailed({ what: "the chat service", detail: "the bot does not hear this" })
 
@@ -82,9 +92,9 @@ export const openChats = (stage: Stage): Effect.Effect<Chats, ProductFailed, Sco
     for (const [name] of roles) yield* service.order("POST", "send", { user: numbers[name], text: "/start" })
 
     const put = (person: Person, answer: unknown, op: ChatCommand["op"], { expect = "once", task = null }: About) =>
-      Effect.map(updateIn(answer), (update) => {
+      Effect.map(Effect.all([updateIn(answer), Clock.currentTimeMillis]), ([update, at]) => {
         const key = `telegram:${bot}:${update}`
-        stage.chat.commands.push({ update, key, chat: numbers[person], person, op, task, expect })
+        stage.chat.commands.push({ update, key, chat: numbers[person], person, op, task, expect, at, ...madeOf(answer), standing: standingOf(person, expect) })
         return key
       })
     const say: Chats["say"] = (person, text, op, about = {}) =>
@@ -134,6 +144,12 @@ const updatesIn = (answer: unknown): ReadonlyArray<number> => {
   return Array.isArray(result) ? result.flatMap((one: unknown) => (isObject(one) && typeof one["update_id"] === "number" ? [one["update_id"]] : [])) : []
 }
 
+// Objects come as the JSON that was sent.
+const repliedIn = (parameters: unknown): number | null => {
+  const decoded = typeof parameters === "string" ? Either.getOrNull(Either.try((): unknown => JSON.parse(parameters))) : parameters
+  return isObject(decoded) ? numberIn(decoded["message_id"]) : null
+}
+
 const callIn = (value: unknown): ChatCall | null => {
   if (!isObject(value)) return null
   const { answer, answered, at_ms, faults, method, params, seq, status, took_ms } = value
@@ -149,7 +165,9 @@ const callIn = (value: unknown): ChatCall | null => {
     updates: method === "getUpdates" ? updatesIn(answer) : [],
     faults: Array.isArray(faults) ? faults.map(String) : [],
     status: numberIn(status),
-    answered: answered === true
+    answered: answered === true,
+    replies: repliedIn(given["reply_parameters"]),
+    query: textIn(given["callback_query_id"])
   }
 }
 

@@ -11,8 +11,8 @@ import { reports } from "./script/reports.ts"
 import { restart } from "./script/restart.ts"
 import { standstill } from "./script/standstill.ts"
 import { seeded } from "./Seed.ts"
-import type { Stage, StageFailed } from "./Stage.ts"
-import { prepare } from "./Workload.ts"
+import { ScenarioStuck, type Stage, type StageFailed } from "./Stage.ts"
+import { declaredKinds, prepare } from "./Workload.ts"
 import type { Scope } from "effect"
 
 export interface Played {
@@ -22,7 +22,10 @@ export interface Played {
   readonly effectsText: string | null
 }
 
-const scripts = { restart, pause, replay, standstill, polls, reports } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
+/** What is played elsewhere: a window of production is read (`gate/window`), a simulated world has no processes (`gate/simulation`). */
+const elsewhere = (how: string) => () => new ScenarioStuck({ waitedFor: `a scenario that is ${how}, and never played here` })
+
+const scripts = { restart, pause, replay, standstill, polls, reports, window: elsewhere("read"), simulated: elsewhere("simulated") } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
 
 export interface RunnerOptions {
   /** Where the workspace of the scenario is made. */
@@ -37,7 +40,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
   Effect.gen(function*() {
     const { chatService, env, program } = options
     const workspace: Workspace = { dir: realpathSync(mkdtempSync(join(options.dir, `${scenario.id}-`))), program, chatService, env }
-    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
+    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
     prepare(workspace.dir, scenario)
     const started_at = yield* Clock.currentTimeMillis
     const exit = yield* scripts[scenario.workload.script](stage).pipe(
@@ -47,7 +50,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       Effect.exit
     )
     const events = yield* Effect.either(eventsText(workspace))
-    const { chat, faults, replays, requests, restarts, summaries } = stage
+    const { chat, faults, operations, replays, requests, restarts, summaries } = stage
     const journal: Journal = {
       v: 1,
       scenario,
@@ -61,6 +64,8 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       faults,
       summaries,
       restarts,
+      operations: operations.toSorted((one, other) => one.invoked - other.invoked),
+      kinds: declaredKinds,
       ...(chat.calls.length === 0 ? {} : { chat })
     }
     return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace) }

@@ -3,8 +3,9 @@
  * verbs; whatever they do is on record without their help.
  */
 import { Clock, Data, Effect, Ref, type Scope } from "effect"
-import type { ChatHistory, Fault, FaultClass, Replay, Request, Restart, Row, Sample, Scenario, Target } from "../History.ts"
+import type { ChatHistory, Fault, FaultClass, Operation, Replay, Request, Restart, Row, Sample, Scenario, Target } from "../History.ts"
 import { type Ended, ledgerText, opsgate, opsgateJson, type ProductFailed, serve, type Server, type Workspace } from "./Product.ts"
+import { recorded, recordReads } from "./Operations.ts"
 import { needsApproval, type Planned } from "./Workload.ts"
 
 export interface Stage {
@@ -16,6 +17,7 @@ export interface Stage {
   readonly faults: Array<Fault>
   readonly summaries: Array<Sample>
   readonly restarts: Array<Restart>
+  readonly operations: Array<Operation>
   readonly chat: { readonly [Part in keyof ChatHistory]: Array<ChatHistory[Part][number]> }
 }
 
@@ -40,7 +42,13 @@ export const until = <A, E, R>(waitedFor: string, look: Effect.Effect<A | null, 
 
 /** Tasks as the product lists them; works with the server down and stopped. */
 export const rows = (stage: Stage, ...words: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Row>, ProductFailed> =>
-  Effect.map(opsgateJson(stage.workspace, "task", "list", "--limit", "10000", ...words), (json) => (Array.isArray(json) ? json.filter(isRow) : []))
+  Effect.gen(function*() {
+    const invoked = yield* Clock.currentTimeMillis
+    const json = yield* opsgateJson(stage.workspace, "task", "list", "--limit", "10000", ...words)
+    const seen = Array.isArray(json) ? json.filter(isRow) : []
+    recordReads(stage.operations, seen, invoked, yield* Clock.currentTimeMillis)
+    return seen
+  })
 
 /** Exit code for "the server went away in the middle": the command may be repeated with its key. */
 const unreachable = 69
@@ -55,7 +63,7 @@ const isPassing = ({ code, stderr }: Ended): boolean => code === unreachable || 
 /** A command that is repeated, with the same key, while the server is away or still decides: what a careful user does. */
 export const persist = (stage: Stage, ...words: ReadonlyArray<string>): Effect.Effect<Ended, ProductFailed> => {
   const attempt = (left: number): Effect.Effect<Ended, ProductFailed> =>
-    opsgate(stage.workspace, ...words, "--json").pipe(
+    recorded(stage.operations, words, opsgate(stage.workspace, ...words, "--json")).pipe(
       Effect.filterOrElse((ended) => !isPassing(ended) || left === 0, () => Effect.zipRight(Effect.sleep(50), attempt(left - 1)))
     )
   return attempt(triesMax)

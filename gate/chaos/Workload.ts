@@ -4,7 +4,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Request, Scenario } from "../History.ts"
+import type { DeclaredKind, Request, Scenario } from "../History.ts"
 import { ledgerName } from "./Product.ts"
 import { between } from "./Seed.ts"
 
@@ -63,6 +63,27 @@ const kinds = {
   "heavy.brief": { class: "heavy", risk: "scenario", payload, approval_ttl_ms: 1, exec: run("true") },
   "heavy.twice": { class: "heavy", risk: "scenario", payload, exec: run("true") }
 }
+
+/** What the product does where a kind says nothing (docs/settings.md). */
+const byDefault = { attempts: { light: 3, heavy: 1 }, base_ms: 1000, cap_ms: 60_000, approval_ttl_ms: 86_400_000 } as const
+const failing: ReadonlySet<string> = new Set(["light.broken", "heavy.broken"])
+
+interface KindEntry {
+  readonly class: string
+  readonly retry?: { readonly attempts: number; readonly base_ms: number; readonly cap_ms: number }
+  readonly approval_ttl_ms?: number
+}
+
+const declared = (name: string, { approval_ttl_ms = byDefault.approval_ttl_ms, class: taskClass, retry }: KindEntry): DeclaredKind => ({
+  attempts: retry?.attempts ?? (taskClass === "heavy" ? byDefault.attempts.heavy : byDefault.attempts.light),
+  base_ms: retry?.base_ms ?? byDefault.base_ms,
+  cap_ms: retry?.cap_ms ?? byDefault.cap_ms,
+  approval_ttl_ms,
+  fails: failing.has(name)
+})
+
+/** The kinds of every workload, as its journal has them. */
+export const declaredKinds: Readonly<Record<string, DeclaredKind>> = Object.fromEntries(Object.entries<KindEntry>(kinds).map(([name, entry]) => [name, declared(name, entry)]))
 
 const policy = { v: 1, kinds: { "heavy.twice": { approvals: 2 } } }
 

@@ -8,13 +8,15 @@ import type { Journal } from "../History.ts"
 import type { Result } from "../scorecard/Scorecard.ts"
 import { canonical } from "./Canonical.ts"
 import { signEnvelope } from "./Dsse.ts"
+import { type Environment, environmentFile } from "./Environment.ts"
 import { BundleNotWritten, type Files, isPath, writeFiles } from "./Files.ts"
 import { fingerprint, publicPem } from "./Keys.ts"
 import { createdBy, listFiles, type LogEnd, type Manifest, manifestFile, manifestSchema, type Window } from "./Manifest.ts"
 import { endOf } from "./Chain.ts"
 import { metricsFile, metricsOf } from "./Metrics.ts"
 import { readme } from "./Readme.ts"
-import { effectsFile, eventsFile, journalFile, readEvents } from "./Reader.ts"
+import { type Aside, controlFile, effectsFile, eventsFile, journalFile, readEvents, selfTestFile, simulationFile } from "./Reader.ts"
+import { adrFile, type Released, releasedFile } from "./Released.ts"
 import { statementOf } from "./Statement.ts"
 import { envelopeFile, renderSums, sumsFile } from "./Sums.ts"
 
@@ -34,14 +36,22 @@ export interface BundleInput {
     /** As the commands wrote it; null when there is no ledger. */
     readonly effectsText: string | null
   }>
+  /** What was run beside the scenarios. */
+  readonly aside?: Aside
   /** The bytes of the two scorecards, as text. */
   readonly scorecardText: string
   readonly boardText: string
+  /** What the scorecard was held against; none where no scorecard of its name was released. */
+  readonly released?: Released | null
+  /** On what the run was made. */
+  readonly environment?: Environment
   readonly result: Result
   readonly boardResult: Result
   /** REPORT.md and gate/junit.xml, from `gate/report`. */
   readonly report: string
   readonly junit: string
+  /** The same of the tests of the control invariants, if they were run. */
+  readonly controlJunit?: string
   /** Ed25519 private key. */
   readonly key: KeyObject
 }
@@ -52,6 +62,7 @@ export interface WrittenBundle {
 }
 
 export const scorecardFile = "policy/scorecard.json"
+export const controlJunitFile = "tests/control.junit.xml"
 export const boardFile = "policy/board.json"
 export const publicKeyFile = "keys/gate.pub.pem"
 
@@ -91,8 +102,17 @@ const contentOf = (input: BundleInput) =>
     texts.set("gate/junit.xml", input.junit)
     texts.set(scorecardFile, input.scorecardText)
     texts.set(boardFile, input.boardText)
+    const { environment, released = null } = input
+    if (released !== null) texts.set(releasedFile, released.text)
+    if (released !== null && released.adrText !== null) texts.set(adrFile, released.adrText)
+    if (environment !== undefined) texts.set(environmentFile, yield* document(environment))
     texts.set(publicKeyFile, publicPem(input.key))
     texts.set(metricsFile, yield* document(metricsOf(input.result, input.boardResult)))
+    const { control = null, selfTest = null, simulation = null } = input.aside ?? {}
+    if (control !== null) texts.set(controlFile, yield* document(control))
+    if (input.controlJunit !== undefined) texts.set(controlJunitFile, input.controlJunit)
+    if (simulation !== null) texts.set(simulationFile, yield* document(simulation))
+    if (selfTest !== null) texts.set(selfTestFile, yield* document(selfTest))
     for (const { effectsText, eventsText, id, journal } of input.scenarios) {
       texts.set(journalFile(id), yield* document(journal))
       if (eventsText !== null) texts.set(eventsFile(id), eventsText)

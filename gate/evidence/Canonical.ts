@@ -29,6 +29,15 @@ export const canonical = (value: unknown): Either.Either<string, NotCanonical> =
 /** Lower-case hex SHA-256 of bytes or of the UTF-8 of a text. */
 export const sha256 = (data: string | Uint8Array): string => createHash("sha256").update(data).digest("hex")
 
+const digests = new WeakMap<Uint8Array, string>()
+
+/** The same of the bytes of a file, taken once. Nobody writes into bytes that were read. */
+export const digestOf = (content: Uint8Array): string => {
+  const known = digests.get(content) ?? sha256(content)
+  digests.set(content, known)
+  return known
+}
+
 const write = (value: unknown, at: string, depth: number, out: Array<string>): NotCanonical | null => {
   if (depth > depthMax) return new NotCanonical({ at, what: "nested too deep" })
   if (typeof value === "string") return writeText(value, at, out)

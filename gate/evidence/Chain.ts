@@ -24,8 +24,16 @@ export const endOf = (events: ReadonlyArray<LogEvent>): LogEnd => ({
   head: events.at(-1)?.hash ?? genesis
 })
 
-/** The first event that breaks the chain, as a sentence; what follows a break proves nothing and is not named. */
+const checked = new WeakMap<ReadonlyArray<LogEvent>, ReadonlyArray<string>>()
+
+/** The first event that breaks the chain, as a sentence; what follows a break proves nothing and is not named. Told once per log. */
 export const checkChain = (file: string, events: ReadonlyArray<LogEvent>): ReadonlyArray<string> => {
+  const known = checked.get(events) ?? followed(file, events)
+  checked.set(events, known)
+  return known
+}
+
+const followed = (file: string, events: ReadonlyArray<LogEvent>): ReadonlyArray<string> => {
   let prev = genesis
   for (const [index, event] of events.entries()) {
     const where = `${file}: stream ${event.stream}, seq ${event.seq}`

@@ -3,7 +3,7 @@
  * `attestations/`; `evidence/schema/manifest.schema.json` publishes its shape.
  */
 import { Schema } from "effect"
-import { sha256 } from "./Canonical.ts"
+import { digestOf } from "./Canonical.ts"
 import { type Files, inOrder } from "./Files.ts"
 import { isSummed } from "./Sums.ts"
 
@@ -11,7 +11,7 @@ export const manifestFile = "manifest.json"
 export const manifestSchema = "https://opsgate.dev/schema/manifest/v1"
 export const createdBy = "opsgate gate"
 
-export const roles = ["document", "policy", "events", "effects", "journal", "metrics", "report", "key"] as const
+export const roles = ["document", "policy", "events", "effects", "journal", "metrics", "report", "key", "tests", "simulation", "selftest", "environment"] as const
 
 export const Digest = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))
 const Count = Schema.NonNegativeInt
@@ -50,7 +50,8 @@ export const isListed = (path: string): boolean => isSummed(path) && path !== ma
 export const roleOf = (path: string): Role => {
   const [folder = ""] = path.split("/")
   if (path === "metrics.json") return "metrics"
-  if (folder === "events" || folder === "effects" || folder === "policy") return folder
+  if (path === "environment.json") return "environment"
+  if (folder === "events" || folder === "effects" || folder === "policy" || folder === "tests" || folder === "simulation" || folder === "selftest") return folder
   if (folder === "scenarios") return "journal"
   if (folder === "keys") return "key"
   return folder === "gate" ? "report" : "document"
@@ -59,7 +60,7 @@ export const roleOf = (path: string): Role => {
 export const listFiles = (files: Files): Manifest["files"] =>
   inOrder([...files.keys()].filter(isListed)).map((path) => {
     const content = files.get(path) ?? new Uint8Array()
-    return { path, sha256: sha256(content), bytes: content.byteLength, role: roleOf(path) }
+    return { path, sha256: digestOf(content), bytes: content.byteLength, role: roleOf(path) }
   })
 
 /** Every way in which the manifest and the files differ, one sentence each. */
@@ -73,7 +74,7 @@ export const checkFiles = (manifest: Manifest, files: Files): ReadonlyArray<stri
     if (!isListed(entry.path)) problems.push(`${manifestFile} lists ${entry.path}, which it may not list`)
     else if (content === undefined) problems.push(`${entry.path} is missing; ${manifestFile} lists it`)
     else if (content.byteLength !== entry.bytes) problems.push(`${entry.path} has ${content.byteLength} bytes, ${manifestFile} says ${entry.bytes}`)
-    else if (sha256(content) !== entry.sha256) problems.push(`${entry.path} was changed: its digest is not the one in ${manifestFile}`)
+    else if (digestOf(content) !== entry.sha256) problems.push(`${entry.path} was changed: its digest is not the one in ${manifestFile}`)
     if (entry.role !== roleOf(entry.path)) problems.push(`${manifestFile} gives ${entry.path} the role ${entry.role}`)
   }
   for (const path of files.keys()) {

@@ -5,7 +5,7 @@
  */
 import { Either, ParseResult, Schema } from "effect"
 import type { ParseOptions } from "effect/SchemaAST"
-import { type ChatHistory, type Effect, faultClasses, scripts, type Journal, type LogEvent, type RunHistory, type ScenarioHistory, targets } from "../History.ts"
+import { type ChatHistory, type ControlTests, type Effect, faultClasses, scripts, type Journal, type LogEvent, mutantFamilies, operationNames, type RunHistory, type ScenarioHistory, type SelfTest, type Simulation, standings, targets, worlds } from "../History.ts"
 import { type Files, inOrder } from "./Files.ts"
 import { Digest } from "./Manifest.ts"
 import { clip } from "./Plain.ts"
@@ -41,6 +41,9 @@ const LogEventSchema = Schema.Struct({
   hash: Digest
 })
 
+// Present or not there at all: a member that is undefined has no canonical form.
+const maybe = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+
 const EffectSchema: Schema.Schema<Effect> = Schema.Struct({
   phase: Schema.Literal("start", "done"),
   task: Schema.NonEmptyString,
@@ -62,7 +65,7 @@ const ScenarioSchema = Schema.Struct({
   faults: Schema.Array(
     Schema.Struct({ class: Schema.Literal(...faultClasses), must_hit: Schema.Literal(...targets), count: Schema.Int })
   ),
-  limits: Schema.Struct({ wall_ms: Schema.Int, lease_ms: Schema.Int, summaries: Schema.Int })
+  limits: Schema.Struct({ wall_ms: Schema.Int, lease_ms: Schema.Int, summaries: Schema.Int, command_ms: maybe(Schema.Int) })
 })
 
 const Row = Schema.Struct({ id: Schema.String, state: Schema.String }, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
@@ -75,7 +78,11 @@ const Chat: Schema.Schema<ChatHistory> = Schema.Struct({
     person: Schema.String,
     op: Schema.Literal("submit", "approve", "resume"),
     task: Schema.NullOr(Schema.String),
-    expect: Schema.Literal("once", "nothing")
+    expect: Schema.Literal("once", "nothing"),
+    at: maybe(Schema.Int),
+    message: maybe(Schema.NullOr(Schema.Int)),
+    query: maybe(Schema.NullOr(Schema.String)),
+    standing: maybe(Schema.Literal(...standings))
   })),
   bursts: Schema.Array(Schema.Struct({ id: Schema.NonEmptyString, kind: Schema.String, at: Schema.Int, struck: Schema.Array(Schema.Int), keys: Schema.Array(Schema.String) })),
   calls: Schema.Array(Schema.Struct({
@@ -88,7 +95,9 @@ const Chat: Schema.Schema<ChatHistory> = Schema.Struct({
     updates: Schema.Array(Schema.Int),
     faults: Schema.Array(Schema.String),
     status: Schema.NullOr(Schema.Int),
-    answered: Schema.Boolean
+    answered: Schema.Boolean,
+    replies: maybe(Schema.NullOr(Schema.Int)),
+    query: maybe(Schema.NullOr(Schema.String))
   })),
   violations: Schema.Array(Schema.Struct({ at: Schema.Int, scope: Schema.String, method: Schema.String, early: Schema.Boolean }))
 })
@@ -106,7 +115,9 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     kind: Schema.String,
     class: Schema.Literal("light", "heavy"),
     task: Schema.NullOr(Schema.String),
-    expect: Schema.Struct({ states: Schema.Array(Schema.String), done_min: Schema.Int, done_max: Schema.Int })
+    expect: Schema.Struct({ states: Schema.Array(Schema.String), done_min: Schema.Int, done_max: Schema.Int }),
+    due_at: maybe(Schema.Int),
+    spec: maybe(Schema.String)
   })),
   replays: Schema.Array(Schema.Struct({
     key: Schema.String,
@@ -123,11 +134,69 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     at: Schema.Int,
     seed: Schema.Int,
     hit: Schema.Array(Schema.String),
-    witness: Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer", "record"), detail: Schema.String }))
+    witness: Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer", "record"), detail: Schema.String })),
+    until: maybe(Schema.Int)
   })),
   summaries: Schema.Array(Schema.Struct({ at: Schema.Int, summary: Schema.Unknown })),
   restarts: Schema.Array(Schema.Struct({ before: Schema.Array(Row), after: Schema.Array(Row) })),
-  chat: Schema.optionalWith(Chat, { exact: true })
+  chat: maybe(Chat),
+  world: maybe(Schema.Literal(...worlds)),
+  window: maybe(Schema.Struct({ zone: Schema.NonEmptyString, pruned: Schema.NonNegativeInt })),
+  operations: maybe(Schema.Array(Schema.Struct({
+    op: Schema.Literal(...operationNames),
+    key: Schema.NullOr(Schema.String),
+    task: Schema.NullOr(Schema.String),
+    invoked: Schema.Finite,
+    answered: Schema.NullOr(Schema.Finite),
+    answer: Schema.NullOr(Schema.String)
+  }))),
+  kinds: maybe(Schema.Record({
+    key: Schema.String,
+    value: Schema.Struct({ attempts: Schema.Int, base_ms: Schema.Int, cap_ms: Schema.Int, approval_ttl_ms: Schema.Int, fails: Schema.Boolean })
+  }))
+})
+
+const TestName = { file: Schema.NonEmptyString, name: Schema.NonEmptyString }
+
+const ControlSchema: Schema.Schema<ControlTests> = Schema.Struct({
+  v: Schema.Literal(1),
+  declared: Schema.Array(Schema.Struct(TestName)),
+  results: Schema.Array(Schema.Struct({ ...TestName, status: Schema.Literal("passed", "failed", "skipped") }))
+})
+
+const Counts = Schema.Record({ key: Schema.String, value: Schema.NonNegativeInt })
+
+const SimulationSchema: Schema.Schema<Simulation> = Schema.Struct({
+  v: Schema.Literal(1),
+  declared: Schema.Struct({ seeds: Schema.NonNegativeInt, twice: Schema.NonNegativeInt, fault_classes: Schema.Array(Schema.String), measures: Schema.Array(Schema.String) }),
+  seeds: Schema.Array(Schema.Struct({
+    seed: Schema.Int,
+    digest: Digest,
+    events: Schema.NonNegativeInt,
+    virtual_ms: Schema.NonNegativeInt,
+    failed: Schema.Array(Schema.String),
+    hits: Counts,
+    seen: Counts,
+    twice: Schema.NullOr(Schema.Boolean)
+  }))
+})
+
+const Verdicts = Schema.Record({ key: Schema.String, value: Schema.String })
+
+const SelfTestSchema: Schema.Schema<SelfTest> = Schema.Struct({
+  v: Schema.Literal(1),
+  baselines: Schema.Record({ key: Schema.String, value: Schema.Struct({ digest: Digest, verdicts: Verdicts }) }),
+  mutations: Schema.Array(Schema.Struct({
+    id: Schema.NonEmptyString,
+    family: Schema.Literal(...mutantFamilies),
+    what: Schema.NonEmptyString,
+    baseline: Schema.String,
+    must_flip: Schema.Array(Schema.String),
+    may_flip: Schema.Record({ key: Schema.String, value: Schema.String }),
+    digest: Schema.NullOr(Digest),
+    after: Verdicts,
+    error: Schema.NullOr(Schema.String)
+  }))
 })
 
 /** The texts that one scenario left. A text that is `null` was not there. */
@@ -147,6 +216,16 @@ export interface Reading {
 export const eventsFile = (scenario: string): string => `events/${scenario}.jsonl`
 export const effectsFile = (scenario: string): string => `effects/${scenario}.jsonl`
 export const journalFile = (scenario: string): string => `scenarios/${scenario}.json`
+export const controlFile = "tests/control.json"
+export const simulationFile = "simulation/seeds.json"
+export const selfTestFile = "selftest/mutations.json"
+
+/** What a run keeps beside its scenarios. A part that is null was not there. */
+export interface Aside {
+  readonly control?: ControlTests | null
+  readonly simulation?: Simulation | null
+  readonly selfTest?: SelfTest | null
+}
 
 export const readEvents = (file: string, text: string): Either.Either<ReadonlyArray<LogEvent>, FileRefused> =>
   // An unknown member is refused: no hash covers it.
@@ -156,7 +235,7 @@ export const readEffects = (file: string, text: string): Either.Either<ReadonlyA
   decodeLines(EffectSchema, file, text, {})
 
 /** What a run left, before it is a bundle. Scenarios are in C order, as they will be when the bundle is read again. */
-export const readRun = (scenarios: ReadonlyArray<ScenarioTexts>): Reading => {
+export const readRun = (scenarios: ReadonlyArray<ScenarioTexts>, { control = null, selfTest = null, simulation = null }: Aside = {}): Reading => {
   const problems: Array<string> = []
   const keep = keeper(problems)
   const byId = [...scenarios].sort((a, b) => (a.id < b.id ? -1 : 1))
@@ -166,25 +245,47 @@ export const readRun = (scenarios: ReadonlyArray<ScenarioTexts>): Reading => {
     events: eventsText === null ? null : keep(readEvents(eventsFile(id), eventsText)),
     effects: effectsText === null ? null : keep(readEffects(effectsFile(id), effectsText))
   }))
-  return { history: { scenarios: history }, problems }
+  return { history: { scenarios: history, control, simulation, selfTest }, problems }
 }
 
 /** The history in the files of a bundle. A scenario is whatever has a journal, a log or a ledger. */
 export const readBundle = (files: Files): Reading => {
   const problems: Array<string> = []
   const keep = keeper(problems)
-  const part = <A>(file: string, read: (text: string) => Either.Either<A, FileRefused>): A | null => {
+  const part = <A>(file: string, read: Once<A>): A | null => {
     const bytes = files.get(file)
-    return bytes === undefined ? null : keep(Either.flatMap(decodeUtf8(file, bytes), read))
+    return bytes === undefined ? null : keep(read(file, bytes))
   }
   const scenarios = scenarioIds(files).map((id): ScenarioHistory => ({
     id,
-    journal: part(journalFile(id), (text) => decodeJson(JournalSchema, journalFile(id), text)),
-    events: part(eventsFile(id), (text) => readEvents(eventsFile(id), text)),
-    effects: part(effectsFile(id), (text) => readEffects(effectsFile(id), text))
+    journal: part(journalFile(id), journalOf),
+    events: part(eventsFile(id), eventsOf),
+    effects: part(effectsFile(id), effectsOf)
   }))
-  return { history: { scenarios }, problems }
+  const control = part(controlFile, controlOf)
+  const simulation = part(simulationFile, simulationOf)
+  const selfTest = part(selfTestFile, selfTestOf)
+  return { history: { scenarios, control, simulation, selfTest }, problems }
 }
+
+type Once<A> = (file: string, bytes: Uint8Array) => Either.Either<A, FileRefused>
+
+// The same bytes are read once: the self-test judges a hundred bundles that differ in one file each. Nobody writes into bytes that were read.
+const readOnce = <A>(read: (file: string, text: string) => Either.Either<A, FileRefused>): Once<A> => {
+  const known = new WeakMap<Uint8Array, { readonly file: string; readonly made: Either.Either<A, FileRefused> }>()
+  return (file, bytes) => {
+    const before = known.get(bytes)
+    if (before?.file === file) return before.made
+    const made = Either.flatMap(decodeUtf8(file, bytes), (text) => read(file, text))
+    known.set(bytes, { file, made })
+    return made
+  }
+}
+
+const document = <A, I>(schema: Schema.Schema<A, I>) => readOnce((file, text) => decodeJson(schema, file, text))
+
+const [journalOf, eventsOf, effectsOf] = [document(JournalSchema), readOnce(readEvents), readOnce(readEffects)]
+const [controlOf, simulationOf, selfTestOf] = [document(ControlSchema), document(SimulationSchema), document(SelfTestSchema)]
 
 const scenarioIds = (files: Files): ReadonlyArray<string> => {
   const ids = [...files.keys()].flatMap((path) => /^(?:(?:events|effects)\/(.+)\.jsonl|scenarios\/(.+)\.json)$/.exec(path)?.slice(1) ?? [])

@@ -6,6 +6,7 @@
 import { Either } from "effect"
 import type { RunHistory } from "../History.ts"
 import { parseScorecard } from "../scorecard/Decode.ts"
+import { restrained } from "../scorecard/Diff.ts"
 import { judge } from "../scorecard/Judge.ts"
 import type { Result, Scorecard } from "../scorecard/Scorecard.ts"
 import { boardFile, scorecardFile } from "./Bundle.ts"
@@ -13,11 +14,13 @@ import { canonical, sha256 } from "./Canonical.ts"
 import type { Files } from "./Files.ts"
 import { type Judged, Metrics, metricsFile } from "./Metrics.ts"
 import { decodeJson, decodeUtf8 } from "./Reader.ts"
+import { adrFile, objectionsIn, releasedFile } from "./Released.ts"
 import { type CheckCounts, countsOf, evaluated, type Predicate } from "./Statement.ts"
 
 export interface Rejudged {
   /** Null when there was nothing to judge by. */
   readonly result: Result | null
+  readonly board: Result | null
   readonly problems: ReadonlyArray<string>
 }
 
@@ -34,21 +37,30 @@ export const rejudge = (files: Files, history: RunHistory, predicate: Predicate 
   const scorecard = kept(readScorecard(files, scorecardFile))
   const board = kept(readScorecard(files, boardFile))
   const metrics = kept(readMetrics(files))
-  const result = scorecard === null ? null : kept(judgeSafely(scorecardFile, scorecard, history))
+  const objections = objectionsIn(textIn(files, scorecardFile) ?? "", releasedIn(files))
+  const result = scorecard === null ? null : kept(Either.map(judgeSafely(scorecardFile, scorecard, history), (judged) => restrained(judged, objections)))
   const boardResult = board === null ? null : kept(judgeSafely(boardFile, board, history))
   if (scorecard !== null && predicate !== null) problems.push(...compareScorecard(files, scorecard, predicate))
   if (result !== null && predicate !== null) {
     const signed = { scorecard: predicate.scorecard.name, decision: predicate.decision, lines: predicate.checks }
     problems.push(...compare("the signed statement", signed, result), ...compareEvaluated(predicate))
+    if (spelled(predicate.waivers) !== spelled(result.waivers)) problems.push("the signed statement lists other waivers than the scorecard and the end of the run give")
   }
   if (result !== null && metrics !== null) problems.push(...compare(metricsFile, metrics.result, result))
   if (boardResult !== null && metrics !== null) problems.push(...compare(`the board in ${metricsFile}`, metrics.board, boardResult))
-  return { result, problems }
+  return { result, board: boardResult, problems }
 }
 
 const readText = (files: Files, file: string): Either.Either<string, string> => {
   const bytes = files.get(file)
   return bytes === undefined ? Either.left(`${file} is missing`) : Either.mapLeft(decodeUtf8(file, bytes), ({ message }) => message)
+}
+
+const textIn = (files: Files, file: string): string | null => Either.getOrNull(readText(files, file))
+
+const releasedIn = (files: Files) => {
+  const text = textIn(files, releasedFile)
+  return text === null ? null : { text, adrText: textIn(files, adrFile) }
 }
 
 const readScorecard = (files: Files, file: string): Either.Either<Scorecard, string> =>
@@ -108,6 +120,8 @@ const compareCounts = (said: string, claim: CheckCounts, anew: CheckCounts): Rea
     ...differs("good", claim.good, anew.good),
     ...differs("total", claim.total, anew.total),
     ...differs("excluded", claim.excluded, anew.excluded),
+    ...differs("censored", claim.censored, anew.censored),
+    ...differs("strata", claim.strata, anew.strata),
     ...differs("rule", claim.rule, anew.rule),
     ...differs("n_min", claim.n_min, anew.n_min),
     ...(nearly(claim.bound_ppm, anew.bound_ppm) ? [] : differs("bound_ppm", claim.bound_ppm, anew.bound_ppm))

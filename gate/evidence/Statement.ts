@@ -22,6 +22,8 @@ export const CheckCounts = Schema.Struct({
   good: Count,
   total: Count,
   excluded: Schema.Record({ key: Schema.String, value: Count }),
+  censored: Count,
+  strata: Schema.Record({ key: Schema.String, value: Count }),
   rule: Schema.Literal(...rules),
   bound_ppm: Schema.NullOr(Schema.Finite),
   n_min: Count
@@ -36,8 +38,10 @@ export const Predicate = Schema.Struct({
   checks: Schema.Array(CheckCounts),
   /** Ids of all checks of the scorecard. */
   declaredChecks: Schema.Array(Schema.String),
-  /** Ids of those that reached a verdict about the product, PASS or FAIL. GO needs both lists to be equal. */
+  /** Ids of those that reached a verdict about the product, PASS or FAIL. GO needs all that are not waived. */
   evaluatedChecks: Schema.Array(Schema.String),
+  /** Checks that the decision goes without, and who answers for it. */
+  waivers: Schema.Array(Schema.Struct({ check: Schema.String, owner: Schema.String, reason: Schema.String, expires: Schema.String, state: Schema.Literal("applied", "unused", "expired") })),
   /** Seed per scenario. */
   seeds: Schema.Record({ key: Schema.String, value: Schema.Int }),
   window: Window
@@ -62,8 +66,8 @@ export type Statement = typeof Statement.Type
 export type Subject = typeof Subject.Type
 
 /** What the predicate and metrics.json keep of a judged check. */
-export const countsOf = ({ bound_ppm, excluded, good, id, n_min, rule, total, verdict }: Line): CheckCounts =>
-  ({ id, verdict, good, total, excluded, rule, bound_ppm, n_min })
+export const countsOf = ({ bound_ppm, censored, excluded, good, id, n_min, rule, strata, total, verdict }: Line): CheckCounts =>
+  ({ id, verdict, good, total, excluded, censored, strata, rule, bound_ppm, n_min })
 
 /** Ids of the checks that said something about the product; the others say that evidence is missing. */
 export const evaluated = (checks: ReadonlyArray<Pick<CheckCounts, "id" | "verdict">>): ReadonlyArray<string> =>
@@ -98,6 +102,7 @@ export const statementOf = (input: StatementInput): Statement => ({
     checks: input.result.lines.map(countsOf),
     declaredChecks: input.declaredChecks,
     evaluatedChecks: evaluated(input.result.lines),
+    waivers: input.result.waivers,
     seeds: input.seeds,
     window: input.manifest.window
   }

@@ -2,7 +2,7 @@
  * SHA256SUMS: the digest of every file of a bundle but itself and `attestations/`, in the format and order
  * that `sha256sum --check --strict` reads.
  */
-import { sha256 } from "./Canonical.ts"
+import { digestOf, sha256 } from "./Canonical.ts"
 import { type Files, inOrder, isPath } from "./Files.ts"
 
 export const sumsFile = "SHA256SUMS"
@@ -12,7 +12,12 @@ export const envelopeFile = "attestations/decision.dsse.json"
 export const isSummed = (path: string): boolean => path !== sumsFile && path !== envelopeFile
 
 export const renderSums = (files: Files): string =>
-  inOrder([...files.keys()].filter(isSummed)).map((path) => `${sha256(files.get(path) ?? "")}  ${path}\n`).join("")
+  inOrder([...files.keys()].filter(isSummed)).map((path) => `${digestIn(files, path)}  ${path}\n`).join("")
+
+const digestIn = (files: Files, path: string): string => {
+  const content = files.get(path)
+  return content === undefined ? sha256("") : digestOf(content)
+}
 
 /** Every way in which SHA256SUMS and the files differ, one sentence each. */
 export const checkSums = (text: string, files: Files): ReadonlyArray<string> => {
@@ -32,7 +37,7 @@ export const checkSums = (text: string, files: Files): ReadonlyArray<string> => 
   for (const [path, digest] of listed) {
     const content = files.get(path)
     if (content === undefined) problems.push(`${path} is missing; ${sumsFile} lists it`)
-    else if (sha256(content) !== digest) problems.push(`${path} was changed: its digest is not the one in ${sumsFile}`)
+    else if (digestOf(content) !== digest) problems.push(`${path} was changed: its digest is not the one in ${sumsFile}`)
   }
   for (const path of files.keys()) {
     if (isSummed(path) && !listed.has(path)) problems.push(`${path} is an extra file that ${sumsFile} does not list`)

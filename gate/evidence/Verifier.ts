@@ -66,42 +66,56 @@ export const verify = (dir: string, options: VerifyOptions): Verification => {
   })
 }
 
-const verifyFiles = (files: Files, found: ReadonlyArray<string>, pinned: ReadonlyArray<PinnedKey>): Verification => {
+/** What a verifier looks at, in the order in which it reports. Each finds what no other does. */
+export const aspects = ["signature", "subjects", "key", "listing", "records", "statement", "chains", "log-ends", "journals", "counts"] as const
+export type Aspect = (typeof aspects)[number]
+
+/** What was found, by aspect, and the verdict that was made anew; null when there was nothing sound to judge. */
+export interface Inspection {
+  readonly problems: Readonly<Record<Aspect, ReadonlyArray<string>>>
+  readonly signed: { readonly statement: Statement; readonly by: PinnedKey } | null
+  readonly manifest: Manifest | null
+  readonly result: Result | null
+}
+
+/** Everything that `verify` checks, on files that were read already. `found` is what was wrong with reading them. */
+export const inspect = (files: Files, pinned: ReadonlyArray<PinnedKey>, found: ReadonlyArray<string> = []): Inspection => {
   const signed = readSigned(files, pinned)
   const manifest = part(files, manifestFile, (text) => decodeJson(Manifest, manifestFile, text))
   const sums = part(files, sumsFile, Either.right)
   const reading = readBundle(files)
   const statement = signed.value?.statement ?? null
   const predicate = statement?.predicate ?? null
-
-  const fileProblems = [
-    ...found,
-    ...(sums.value === null ? [] : checkSums(sums.value, files)),
-    ...(manifest.value === null ? [] : checkFiles(manifest.value, files)),
-    ...reading.problems
-  ]
-  const problems = [
-    ...signed.problems,
-    ...(statement === null ? [] : checkSubjects(statement, files, manifest.value)),
-    ...(signed.value === null ? [] : checkKeyCopy(files, publicKeyFile, signed.value.by)),
-    ...sums.problems,
-    ...manifest.problems,
-    ...fileProblems,
-    ...(manifest.value === null || statement === null ? [] : checkManifest(manifest.value, statement)),
-    ...checkChains(reading.history),
-    ...(predicate === null ? [] : checkLogs(reading.history, files, predicate.logs, "the signed statement")),
-    ...(manifest.value === null ? [] : checkLogs(reading.history, files, manifest.value.logs, manifestFile)),
-    ...checkScenarios(reading.history, files, predicate?.seeds ?? null)
-  ]
+  const listed = [...(sums.value === null ? [] : checkSums(sums.value, files)), ...(manifest.value === null ? [] : checkFiles(manifest.value, files))]
   // Files that are known to be wrong would only repeat what has been said, once for every check.
-  const anew = fileProblems.length > 0 ? null : rejudge(files, reading.history, predicate)
-  const all = [...new Set([...problems, ...(anew?.problems ?? [])].map((problem) => clip(problem, 400)))]
-  if (all.length > 0 || signed.value === null || manifest.value === null || !anew?.result) {
+  const anew = found.length + listed.length + reading.problems.length > 0 ? null : rejudge(files, reading.history, predicate)
+  const problems = {
+    signature: signed.problems,
+    subjects: statement === null ? [] : checkSubjects(statement, files, manifest.value),
+    key: signed.value === null ? [] : checkKeyCopy(files, publicKeyFile, signed.value.by),
+    listing: [...sums.problems, ...manifest.problems, ...found, ...listed],
+    records: reading.problems,
+    statement: manifest.value === null || statement === null ? [] : checkManifest(manifest.value, statement),
+    chains: checkChains(reading.history),
+    "log-ends": [
+      ...(predicate === null ? [] : checkLogs(reading.history, files, predicate.logs, "the signed statement")),
+      ...(manifest.value === null ? [] : checkLogs(reading.history, files, manifest.value.logs, manifestFile))
+    ],
+    journals: checkScenarios(reading.history, files, predicate?.seeds ?? null),
+    counts: anew?.problems ?? []
+  } satisfies Record<Aspect, ReadonlyArray<string>>
+  return { problems, signed: signed.value, manifest: manifest.value, result: anew?.result ?? null }
+}
+
+const verifyFiles = (files: Files, found: ReadonlyArray<string>, pinned: ReadonlyArray<PinnedKey>): Verification => {
+  const { manifest, problems, result, signed } = inspect(files, pinned, found)
+  const all = [...new Set(aspects.flatMap((aspect) => problems[aspect]).map((problem) => clip(problem, 400)))]
+  if (all.length > 0 || signed === null || manifest === null || result === null) {
     return { _tag: "Refuted", problems: all.slice(0, problemsMax), total: all.length }
   }
-  const { commit, profile, run } = manifest.value
-  const { by, statement: { predicate: { scorecard } } } = signed.value
-  return { _tag: "Verified", decision: anew.result.decision, run, commit, profile, by, scorecardSha256: scorecard.digest.sha256, result: anew.result }
+  const { commit, profile, run } = manifest
+  const { by, statement: { predicate: { scorecard } } } = signed
+  return { _tag: "Verified", decision: result.decision, run, commit, profile, by, scorecardSha256: scorecard.digest.sha256, result }
 }
 
 interface Part<A> {

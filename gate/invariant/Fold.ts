@@ -10,11 +10,37 @@ import { enteredBy, isLegal, isState, isTerminal, type State } from "./StateMach
 
 export interface Intent {
   readonly seq: number
+  /** Its number within the task, from 1. */
+  readonly step: number | null
+  readonly name: string | null
   readonly effect: string | null
   readonly attempt: number | null
   readonly generation: number | null
   readonly dispatchKey: string | null
   readonly startBeforeMonoMs: number | null
+  /** A step that is a function, and no command: nothing stands between its intent and its body that could hold it back. */
+  readonly code: boolean
+}
+
+/** The end of a step, or of a run that had one in hand: what is known of it from here on. */
+export interface StepEnd {
+  readonly seq: number
+  readonly step: number
+  readonly name: string | null
+  /** `succeeded`, `failed`: it is known. `settled`: it is known that it may be tried again. `reconciled`: a person says that it happened. */
+  readonly how: "succeeded" | "failed" | "settled" | "reconciled"
+}
+
+/** Where a task comes from that nobody submitted: a child from the step of another, a fork from a cut through one, a tick from a schedule. */
+export interface Origin {
+  readonly by: string
+  readonly parent: string | null
+  readonly parentStep: number | null
+  readonly forkedFrom: string | null
+  readonly fromStep: number | null
+  readonly schedule: string | null
+  readonly tickMs: number | null
+  readonly tickBy: string | null
 }
 
 /** The state of one task. Only `advance` changes it. */
@@ -25,17 +51,24 @@ export interface TaskFold {
   /** How often the log says that it was requested as a new task. */
   requested: number
   class: string | null
+  kind: string | null
+  origin: Origin | null
+  /** Whether a command asked for it. */
+  commanded: boolean
   /** Who requested it: a key is that of whoever asked. */
   requester: string | null
   key: string | null
   dispatchKey: string | null
   holds: ReadonlySet<string>
+  /** Whether people were asked about it, when it was asked for or at any time since. */
+  asked: boolean
   unknown: boolean
   /** The highest generation granted so far. */
   generation: number
   /** A restore of the file: the next generation lies above it. */
   floor: number
   readonly intents: Array<Intent>
+  readonly ends: Array<StepEnd>
   /** Entries into QUEUED. One between two intents ended the attempt of the first. */
   readonly rests: Array<{ readonly seq: number; readonly by: string }>
 }
@@ -81,6 +114,8 @@ export interface Fold {
   readonly tasks: Map<string, TaskFold>
   readonly byKey: Map<string, Array<TaskFold>>
   readonly moves: Array<Move>
+  /** Schedules that the log declared. */
+  readonly schedules: Set<string>
   readonly grants: Array<Grant>
   readonly writes: Array<Write>
   /** Seqs of late writes that were refused. */
@@ -91,7 +126,7 @@ export interface Fold {
   held: boolean
 }
 
-export const emptyFold = (): Fold => ({ tasks: new Map(), byKey: new Map(), moves: [], grants: [], writes: [], fenced: [], pruned: null, held: false })
+export const emptyFold = (): Fold => ({ tasks: new Map(), byKey: new Map(), moves: [], schedules: new Set(), grants: [], writes: [], fenced: [], pruned: null, held: false })
 
 const folds = new WeakMap<ReadonlyArray<LogEvent>, Fold>()
 
@@ -120,7 +155,7 @@ export const text = (payload: LogEvent["payload"], name: string): string | null 
   return typeof value === "string" ? value : null
 }
 
-const whole = (payload: LogEvent["payload"], name: string): number | null => {
+export const whole = (payload: LogEvent["payload"], name: string): number | null => {
   const value = payload?.[name]
   return typeof value === "number" && Number.isSafeInteger(value) ? value : null
 }
@@ -130,6 +165,7 @@ export const advance = (log: Fold, event: LogEvent): void => {
   if (event.payload === null) log.pruned ??= event.seq
   if (event.type === "store.restored") restore(log, event)
   if (event.type === "store.released") log.held = false
+  if (event.type === "schedule.declared") log.schedules.add(text(event.payload, "schedule") ?? "")
   if (event.task === null) return
   const task = taskOf(log, event.task)
   const to = enteredBy(event.type)
@@ -140,12 +176,15 @@ export const advance = (log: Fold, event: LogEvent): void => {
   else if (event.type === "effect.adopted") grant(log, task, event)
   else if (event.type === "effect.intent") {
     write(log, task, event)
-    task.intents.push(intentIn(event))
+    task.intents.push(intentIn(task, event))
   } else if (event.type === "task.outcome_unknown") {
     write(log, task, event)
     task.unknown = true
-  } else if (underLease.has(event.type)) write(log, task, event)
-  else if (event.type === "write.fenced") log.fenced.push(event.seq)
+  } else if (underLease.has(event.type)) {
+    write(log, task, event)
+    end(task, event)
+  }
+  if (event.type === "write.fenced") log.fenced.push(event.seq)
 }
 
 // Runs that the backup does not know of may have had higher generations than it knows.
@@ -166,14 +205,19 @@ const taskOf = (log: Fold, id: string): TaskFold => {
     state: null,
     requested: 0,
     class: null,
+    kind: null,
+    origin: null,
+    commanded: false,
     requester: null,
     key: null,
     dispatchKey: null,
     holds: new Set(),
+    asked: false,
     unknown: false,
     generation: 0,
     floor: 0,
     intents: [],
+    ends: [],
     rests: []
   }
   log.tasks.set(id, task)
@@ -187,6 +231,7 @@ const enter = (log: Fold, task: TaskFold, event: LogEvent, to: State): void => {
   const afterRun = to === "QUEUED" && (task.state === "RUNNING" || from === "RUNNING")
   if (to === "SUCCEEDED" || to === "FAILED" || afterRun) write(log, task, event)
   if (to === "QUEUED") task.rests.push({ seq: event.seq, by })
+  if (opOf(event.payload) === "reconcile" || by === "reconcile") end(task, event)
   if (to === "REQUESTED") request(log, task, event)
   if (to === "RUNNING") grant(log, task, event)
   task.state = to
@@ -211,9 +256,22 @@ const opOf = (payload: LogEvent["payload"]): unknown => {
 
 const request = (log: Fold, task: TaskFold, { actor, payload }: LogEvent): void => {
   task.holds = holdsIn(payload)
+  task.asked ||= task.holds.size > 0
   if ((payload?.from ?? null) !== null) return
   task.requested += 1
   task.class = text(payload, "class")
+  task.kind = text(payload, "kind")
+  task.commanded = opOf(payload) !== null
+  task.origin = {
+    by: text(payload, "by") ?? "nothing",
+    parent: text(payload, "parent"),
+    parentStep: whole(payload, "parent_step"),
+    forkedFrom: text(payload, "forked_from"),
+    fromStep: whole(payload, "from_step"),
+    schedule: text(payload, "schedule"),
+    tickMs: whole(payload, "tick_ms"),
+    tickBy: text(payload, "tick_by")
+  }
   task.dispatchKey = text(payload, "dispatch_key")
   task.requester = actor
   task.key = text(payload, "key")
@@ -254,8 +312,20 @@ const write = (log: Fold, task: TaskFold, { payload, seq, type }: LogEvent): voi
   })
 }
 
-const intentIn = ({ payload, seq }: LogEvent): Intent => ({
+const ended: ReadonlyMap<string, StepEnd["how"]> = new Map([["step.succeeded", "succeeded"], ["step.failed", "failed"], ["step.settled", "settled"]] as const)
+
+// What a person says of a step stands in the event that moves its task, or in `step.settled` while another step is unknown.
+const end = (task: TaskFold, { payload, seq, type }: LogEvent): void => {
+  const step = whole(payload, "step")
+  const how = text(payload, "outcome") === "succeeded" ? "reconciled" : ended.get(type) ?? (text(payload, "outcome") === null ? undefined : "settled")
+  if (step !== null && how !== undefined) task.ends.push({ seq, step, name: text(payload, "name"), how })
+}
+
+const intentIn = (task: TaskFold, { payload, seq }: LogEvent): Intent => ({
   seq,
+  step: whole(payload, "step"),
+  name: text(payload, "name"),
+  code: whole(payload, "pid") === null && text(payload, "dispatch_key") !== task.dispatchKey,
   effect: text(payload, "effect"),
   attempt: whole(payload, "attempt"),
   generation: whole(payload, "generation"),

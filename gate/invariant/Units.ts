@@ -15,26 +15,28 @@ export interface Whole {
 }
 
 export interface Units {
-  readonly good: (count?: number) => void
+  readonly good: (count?: number, sort?: string) => void
   /** One bad unit; the sentence names scenario, seq and task. */
-  readonly bad: (sentence: string) => void
+  readonly bad: (sentence: string, sort?: string) => void
   /** One unit that the population leaves out. */
   readonly excluded: (reason: string) => void
+  /** One unit whose deadline lies behind the end of what was seen. */
+  readonly censored: () => void
   /** Evidence is not there: whatever was counted, the measurement is `Missing`. The first reason is kept. */
   readonly missing: (why: string) => void
 }
 
 /** Counts over every scenario. */
-export const overScenarios = (history: RunHistory, count: (scenario: Whole, units: Units) => void): Measurement => {
-  const { measurement, units } = counting()
-  for (const { effects, events, id, journal } of history.scenarios) {
-    if (journal === null) units.missing(`${id}: the journal is missing`)
-    else if (events === null) units.missing(`${id}: the event log is missing`)
-    else if (effects === null) units.missing(`${id}: the effect ledger is missing`)
-    else count({ id, journal, events, effects }, units)
-  }
-  return measurement()
-}
+export const overScenarios = (history: RunHistory, count: (scenario: Whole, units: Units) => void): Measurement =>
+  counted((units) => {
+    for (const { effects, events, id, journal } of history.scenarios) {
+      if (journal === null) units.missing(`${id}: the journal is missing`)
+      else if (events === null) units.missing(`${id}: the event log is missing`)
+      else if (effects === null && journal.world !== "production") units.missing(`${id}: the effect ledger is missing`)
+      // Nobody keeps a ledger beside a product in use.
+      else count({ id, journal, events, effects: effects ?? [] }, units)
+    }
+  })
 
 /** Counts over every scenario and the fold of its log. A pruned payload is missing evidence. */
 export const overFolds = (history: RunHistory, count: (scenario: Whole, log: Fold, units: Units) => void): Measurement =>
@@ -44,27 +46,43 @@ export const overFolds = (history: RunHistory, count: (scenario: Whole, log: Fol
     else units.missing(`${scenario.id}: the payload of event ${log.pruned} was pruned`)
   })
 
+/** Counts units that are no scenarios. */
+export const counted = (count: (units: Units) => void): Measurement => {
+  const { measurement, units } = counting()
+  count(units)
+  return measurement()
+}
+
 const counting = (): { readonly units: Units; readonly measurement: () => Measurement } => {
-  let [good, bad] = [0, 0]
+  let [good, bad, censored] = [0, 0, 0]
   let why: string | null = null
   const excluded: Record<string, number> = {}
+  const strata: Record<string, number> = {}
   const offenders: Array<string> = []
+  const sorted = (sort: string | undefined, count: number) => {
+    if (sort !== undefined) strata[sort] = (strata[sort] ?? 0) + count
+  }
   const units: Units = {
-    good: (count = 1) => {
+    good: (count = 1, sort) => {
       good += count
+      sorted(sort, count)
     },
-    bad: (sentence) => {
+    bad: (sentence, sort) => {
       bad += 1
+      sorted(sort, 1)
       if (offenders.length < offendersMax) offenders.push(sentence)
     },
     excluded: (reason) => {
       excluded[reason] = (excluded[reason] ?? 0) + 1
+    },
+    censored: () => {
+      censored += 1
     },
     missing: (reason) => {
       why ??= reason
     }
   }
   const measurement = (): Measurement =>
-    why === null ? { _tag: "Counted", good, total: good + bad, excluded, offenders } : { _tag: "Missing", why }
+    why === null ? { _tag: "Counted", good, total: good + bad, excluded, offenders, censored, strata } : { _tag: "Missing", why }
   return { units, measurement }
 }

@@ -1,41 +1,85 @@
 /** Every invariant, by the name under which a scorecard asks for it. */
 import type { Measure } from "../Verdict.ts"
+import { acknowledgedKept } from "./acknowledgedKept.ts"
+import { approvalsInForce } from "./approvalsInForce.ts"
+import { attemptsCapped } from "./attemptsCapped.ts"
 import { chainIntact } from "./chainIntact.ts"
 import { chatCommandsOnce } from "./chatCommandsOnce.ts"
 import { chatLimitsKept } from "./chatLimitsKept.ts"
+import { checksCanFail } from "./checksCanFail.ts"
 import { commandsDeduplicated } from "./commandsDeduplicated.ts"
+import { conservation } from "./conservation.ts"
 import { effectsPermitted } from "./effectsPermitted.ts"
+import { endsFinal } from "./endsFinal.ts"
+import { endsReported } from "./endsReported.ts"
+import { everythingOccurs } from "./everythingOccurs.ts"
+import { failuresEarned } from "./failuresEarned.ts"
+import { faultlessQuiet } from "./faultlessQuiet.ts"
 import { faultsHit } from "./faultsHit.ts"
 import { jobsConserved } from "./jobsConserved.ts"
 import { lateWritesSeen } from "./lateWritesSeen.ts"
+import { leasesRespected } from "./leasesRespected.ts"
 import { legalTransitions } from "./legalTransitions.ts"
+import { linearizable } from "./linearizable.ts"
+import { mutantsCaught } from "./mutantsCaught.ts"
 import { noDuplicateHeavy } from "./noDuplicateHeavy.ts"
+import { repeatsExplained } from "./repeatsExplained.ts"
 import { reportsArrive } from "./reportsArrive.ts"
 import { restartsKeepState } from "./restartsKeepState.ts"
+import { retriesWait } from "./retriesWait.ts"
 import { runsApproved } from "./runsApproved.ts"
+import { runtimeMutantsCaught } from "./runtimeMutantsCaught.ts"
 import { scenariosComplete } from "./scenariosComplete.ts"
 import { singleOwner } from "./singleOwner.ts"
+import { stepsCommittedOnce } from "./stepsCommittedOnce.ts"
+import { stepsNotRestarted } from "./stepsNotRestarted.ts"
 import { summariesAgree } from "./summariesAgree.ts"
 import { tasksEndRight } from "./tasksEndRight.ts"
+import { ticksOnce } from "./ticksOnce.ts"
+import { ticksWhole } from "./ticksWhole.ts"
+import { tokensMonotonic } from "./tokensMonotonic.ts"
+import { workEnds } from "./workEnds.ts"
 import { writesFenced } from "./writesFenced.ts"
 
 export const invariants = {
+  acknowledgedKept,
+  approvalsInForce,
+  attemptsCapped,
   chainIntact,
   chatCommandsOnce,
   chatLimitsKept,
+  checksCanFail,
   commandsDeduplicated,
+  conservation,
   effectsPermitted,
+  endsFinal,
+  endsReported,
+  everythingOccurs,
+  failuresEarned,
+  faultlessQuiet,
   faultsHit,
   jobsConserved,
   lateWritesSeen,
+  leasesRespected,
   legalTransitions,
+  linearizable,
+  mutantsCaught,
   noDuplicateHeavy,
+  repeatsExplained,
   reportsArrive,
   restartsKeepState,
+  retriesWait,
   runsApproved,
+  runtimeMutantsCaught,
   scenariosComplete,
   singleOwner,
+  stepsCommittedOnce,
+  stepsNotRestarted,
   summariesAgree,
   tasksEndRight,
+  ticksOnce,
+  ticksWhole,
+  tokensMonotonic,
+  workEnds,
   writesFenced
 } as const satisfies Readonly<Record<string, Measure>>

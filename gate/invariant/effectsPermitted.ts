@@ -1,6 +1,7 @@
 /**
  * Nothing took effect that the log had not allowed: every start in the ledger has its own intent with the same task, dispatch
- * key, attempt and generation, came in time, and used the task's one dispatch key. What ended had started.
+ * key, attempt and generation, and used the dispatch key of its task, or of a step in code the key of the task and the step's number.
+ * A command came in time. What ended had started.
  *
  * Unit: a start in the ledger; an end without a start is a bad unit of its own.
  */
@@ -32,9 +33,12 @@ const startProblem = (start: Effect, task: TaskFold | undefined, used: Set<numbe
   const [intent] = intents.filter(({ seq }) => !used.has(seq))
   if (intent === undefined) return intents.length === 0 ? "started without an intent" : "started again under an intent that was already used"
   used.add(intent.seq)
-  if (intent.dispatchKey !== start.dispatch_key || task?.dispatchKey !== start.dispatch_key) {
-    return `started under the dispatch key ${start.dispatch_key}; the intent has ${intent.dispatchKey}, the request ${task?.dispatchKey ?? "none"}`
+  const key = task?.dispatchKey ?? "none"
+  if (intent.dispatchKey !== start.dispatch_key || (start.dispatch_key !== key && start.dispatch_key !== `${key}:${intent.step}`)) {
+    return `started under the dispatch key ${start.dispatch_key}; the intent has ${intent.dispatchKey}, the request ${key}`
   }
+  // A process can be stopped between the intent and a body in its own code, and nothing that it could do helps: the fence is behind it.
+  if (intent.code) return null
   if (intent.startBeforeMonoMs === null) return `the intent (seq ${intent.seq}) names no latest start`
   const lateMs = start.mono_ms - intent.startBeforeMonoMs
   return lateMs <= clockSlackMs ? null : `started ${lateMs} ms after the latest start that the intent (seq ${intent.seq}) allowed`

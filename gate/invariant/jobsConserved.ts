@@ -1,11 +1,12 @@
 /**
- * No job is lost and none appears from nowhere: every answered request is in the log as requested, once; every task in the
- * log was asked for; and every task that was requested is, by what it entered and left, in exactly one state, so that
- * requested = ended + in flight.
+ * No job is lost and none appears from nowhere: every answered request is in the log as requested, once; every task in the log was asked
+ * for, by somebody, by the step of a parent (one child for each), by a fork of a task that there is, or by a declared schedule; and every
+ * task is, by what it entered and left, in exactly one state, so that requested = ended + in flight.
  *
- * Unit: a request; what the log has beyond the requests is one bad unit each.
+ * Unit: a request, and a task that something else than a request asked for; what the log has beyond these is one bad unit each.
  */
 import type { Measure } from "../Verdict.ts"
+import { placesOf } from "./conservation.ts"
 import type { Fold, TaskFold } from "./Fold.ts"
 import { overFolds } from "./Units.ts"
 
@@ -20,9 +21,12 @@ export const jobsConserved: Measure = (history) =>
       else units.bad(`${id}, task ${task ?? "(no answer)"}, key ${key}: ${problem}`)
     }
     const keys = new Set(journal.requests.map(({ key }) => key))
+    const children = new Set<string>()
     for (const task of log.tasks.values()) {
-      const problem = phantomProblem(task, keys)
-      if (problem !== null) units.bad(`${id}, task ${task.id}: ${problem}`)
+      if (task.requested > 0 && task.key !== null && keys.has(task.key)) continue
+      const problem = originProblem(task, log, children) ?? placeProblem(task, places)
+      if (problem === null) units.good()
+      else units.bad(`${id}, task ${task.id}: ${problem}`)
     }
   })
 
@@ -31,30 +35,34 @@ const unanswered = "not answered and not stored"
 
 const lostProblem = (task: string | null): string => (task === null ? unanswered : "it was acknowledged, and the log does not know it")
 
-const storedProblem = (stored: TaskFold, key: string, places: ReadonlyMap<string, ReadonlyMap<string, number>>): string | null => {
-  if (stored.requested !== 1) return `the log has it requested ${stored.requested} times`
+const storedProblem = (stored: TaskFold, key: string, places: ReadonlyMap<string, ReadonlyArray<string>>): string | null => {
   if (stored.key !== key) return `the log has it under the key ${stored.key ?? "(none)"}`
-  return isInOnePlace(places.get(stored.id)) ? null : "what it entered and left does not add up to one state"
+  return placeProblem(stored, places)
 }
 
-const phantomProblem = (task: TaskFold, keys: ReadonlySet<string>): string | null => {
-  if (task.requested === 0) return "the log moves it but never had it requested"
-  return task.key !== null && keys.has(task.key) ? null : `nobody asked for it (key ${task.key ?? "(none)"})`
+const placeProblem = ({ id, requested }: TaskFold, places: ReadonlyMap<string, ReadonlyArray<string>>): string | null => {
+  if (requested !== 1) return `the log has it requested ${requested} times`
+  return places.get(id)?.length === 1 ? null : "what it entered and left does not add up to one state"
 }
 
-// Per task and state: entries less exits. The events' own claims are counted here, not the state that the fold arrived at.
-const placesOf = (log: Fold): ReadonlyMap<string, ReadonlyMap<string, number>> => {
-  const places = new Map<string, Map<string, number>>()
-  for (const { from, task, to } of log.moves) {
-    const held = places.get(task) ?? new Map<string, number>()
-    places.set(task, held)
-    held.set(to, (held.get(to) ?? 0) + 1)
-    if (from !== "(new)") held.set(from, (held.get(from) ?? 0) - 1)
+// `children` are the steps of parents that have a child, of the tasks before this one.
+const originProblem = ({ commanded, key, origin, requested }: TaskFold, { schedules, tasks }: Fold, children: Set<string>): string | null => {
+  if (requested === 0 || origin === null) return "the log moves it but never had it requested"
+  const { by, forkedFrom, fromStep, parent, parentStep, schedule, tickBy, tickMs } = origin
+  if (by === "child") {
+    const place = `${parent} ${parentStep}`
+    if (parent === null || parentStep === null || !tasks.has(parent)) return `it is the child of ${parent ?? "nobody"}, which the log does not know`
+    if (children.has(place)) return `step ${parentStep} of ${parent} has a child already`
+    children.add(place)
+    return null
   }
-  return places
-}
-
-const isInOnePlace = (held: ReadonlyMap<string, number> | undefined): boolean => {
-  const occupied = [...(held?.values() ?? [])].filter((count) => count !== 0)
-  return occupied.length === 1 && occupied[0] === 1
+  if (by === "fork") {
+    if (!commanded) return "nobody asked for this fork"
+    return forkedFrom !== null && fromStep !== null && tasks.has(forkedFrom) ? null : `it was forked from ${forkedFrom ?? "nothing"}, which the log does not know`
+  }
+  if (by === "schedule" && schedule !== null && tickMs !== null) {
+    if (tickBy === "manual") return commanded ? null : `nobody asked for this run of ${schedule}`
+    return schedules.has(schedule) ? null : `the schedule ${schedule} was never declared`
+  }
+  return `nobody asked for it (key ${key ?? "(none)"})`
 }

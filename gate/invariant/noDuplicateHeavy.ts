@@ -1,16 +1,18 @@
 /**
- * No heavy job took effect twice, by the ledger that the commands wrote themselves. Bad is: more than one `done` under
- * a dispatch key or for a task; a second start where the log does not show that the first attempt had ended. A retry
- * after a known failure and a reconcile by a person end an attempt. A lost lease does so only for effects that
- * are declared idempotent: running a dangerous one again, nobody knowing how it went, is the very thing that must not happen.
+ * No heavy job took effect twice, by the ledger that its commands and steps wrote themselves. Bad is: more than one `done` under
+ * a dispatch key, for a task, or for a step of one; a second start where the log does not show that the first had ended. A retry
+ * after a known failure, a failure of the step itself and a reconcile by a person end it. A lost lease does so only for effects that
+ * are declared idempotent, or that only read: running a dangerous one again, nobody knowing how it went, is the very thing that must
+ * not happen. A step in code that may be done again may be done twice: that its process died before its outcome was stored is all that the
+ * log can say of the first.
  *
  * Unit: an opportunity to go wrong, which is a heavy task and a fault that hit it, or a heavy task and a key that was replayed. A
  * duplicate spoils every unit of its task and is one bad unit where no fault hit it. Each opportunity counts once.
  */
 import type { Effect } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
-import type { Fold } from "./Fold.ts"
-import { groupedBy, intentsOf, restsBetween } from "./Ledger.ts"
+import type { Fold, Intent } from "./Fold.ts"
+import { endsBetween, groupedBy, intentsByStart } from "./Ledger.ts"
 import { overFolds, type Units, type Whole } from "./Units.ts"
 
 export const noDuplicateHeavy: Measure = (history) =>
@@ -57,33 +59,47 @@ const exposures = ({ journal }: Whole, log: Fold, heavy: ReadonlySet<string>, un
   })
 }
 
-// By task and by dispatch key: a key that changed between attempts must not hide the second run, nor two tasks under one key.
+// By task and step, and by dispatch key: a key that changed between attempts must not hide the second run, nor two tasks under one key.
 const duplicatesAmong = ({ effects }: Whole, log: Fold, heavy: ReadonlySet<string>): ReadonlyMap<string, string> => {
   const duplicates = new Map<string, string>()
-  const groups = [...groupedBy(effects, ({ task }) => task).values(), ...groupedBy(effects, ({ dispatch_key }) => dispatch_key).values()]
+  const intents = intentsByStart(effects, log)
+  const steps = new Map<string, number | null>()
+  for (const [start, { step }] of intents) steps.set(runOf(start), step)
+  // A start that no intent names is taken for the first step: beside a command, which is the whole of its task.
+  const stepOf = (effect: Effect) => steps.get(runOf(effect)) ?? 1
+  const groups = [...groupedBy(effects, (effect) => `${effect.task} ${stepOf(effect)}`).values(), ...groupedBy(effects, ({ dispatch_key }) => dispatch_key).values()]
   for (const group of groups) {
     const tasks = [...new Set(group.map(({ task }) => task))].filter((task) => heavy.has(task))
-    const problem = tasks.length === 0 ? null : duplicateIn(group, log)
+    const problem = tasks.length === 0 ? null : duplicateIn(group, log, intents)
     if (problem !== null) tasks.forEach((task) => duplicates.set(task, problem))
   }
   return duplicates
 }
 
-const duplicateIn = (group: ReadonlyArray<Effect>, log: Fold): string | null => {
-  const done = group.filter(({ phase }) => phase === "done").length
-  if (done > 1) return `done ${done} times`
+const runOf = ({ attempt, dispatch_key, generation, task }: Effect): string => `${task} ${attempt} ${generation} ${dispatch_key}`
+
+type Intents = ReturnType<typeof intentsByStart>
+
+const duplicateIn = (group: ReadonlyArray<Effect>, log: Fold, intents: Intents): string | null => {
   const starts = group.filter(({ phase }) => phase === "start")
+  const done = group.filter(({ phase }) => phase === "done").length
+  const repeatable = starts.length > 0 && starts.every((start) => isRepeatable(intents.get(start)) && intents.get(start)?.code === true)
+  if (done > 1 && !repeatable) return `done ${done} times`
   const again = starts.find((start, index) => {
     const before = starts[index - 1]
-    return before !== undefined && !mayStartAgain(log, before, start)
+    return before !== undefined && !mayStartAgain(log, before, start, intents)
   })
   return again === undefined ? null : `started again as attempt ${again.attempt}, generation ${again.generation}, and the log does not show that the start before it had ended`
 }
 
-const mayStartAgain = (log: Fold, before: Effect, start: Effect): boolean => {
+const mayStartAgain = (log: Fold, before: Effect, start: Effect, intents: Intents): boolean => {
   const task = before.task === start.task ? log.tasks.get(start.task) : undefined
-  const idempotent = intentsOf(task, before).every(({ effect }) => effect === "idempotent")
-  return restsBetween(task, before, start).some((by) => knownEnds.has(by) || (idempotent && by === "lease_lost"))
+  const [first, second] = [intents.get(before), intents.get(start)]
+  return endsBetween(task, first, second).some((by) => knownEnds.has(by) || (isRepeatable(first) && leaves.has(by)))
 }
 
-const knownEnds: ReadonlySet<string> = new Set(["retry", "reconcile", "recover"])
+const isRepeatable = (intent: Intent | undefined): boolean => intent?.effect === "idempotent" || intent?.effect === "read"
+
+const knownEnds: ReadonlySet<string> = new Set(["retry", "reconcile", "recover", "step_failed", "step_settled"])
+/** How a run is left in the middle of something. */
+const leaves: ReadonlySet<string> = new Set(["lease_lost", "hand_back", "suspend"])

@@ -11,7 +11,7 @@ import type { Fold } from "./Fold.ts"
 import { overFolds } from "./Units.ts"
 
 /** What people read of each end. */
-const words: Readonly<Record<string, string>> = { SUCCEEDED: "done", FAILED: "failed", CANCELED: "canceled", EXPIRED: "expired" }
+export const endWords: Readonly<Record<string, string>> = { SUCCEEDED: "done", FAILED: "failed", CANCELED: "canceled", EXPIRED: "expired" }
 
 const sends: ReadonlySet<string> = new Set(["sendMessage", "editMessageText", "sendDocument"])
 
@@ -39,9 +39,10 @@ export const reportsArrive: Measure = (history) =>
     }
   })
 
-const reportProblem = (task: string, log: Fold, { commands }: ChatHistory, carriedOut: ReadonlyArray<ChatCall>): string | null => {
+/** What is wrong with the last that people saw of a task that ended; null: nothing. */
+export const reportProblem = (task: string, log: Fold, { commands }: ChatHistory, carriedOut: ReadonlyArray<ChatCall>): string | null => {
   const known = log.tasks.get(task)
-  const word = words[known?.state ?? ""]
+  const word = endWords[known?.state ?? ""]
   if (known === undefined || word === undefined) return `the log has no end of it, it is ${known?.state ?? "not known"}`
   const command = commands.find(({ key }) => key === known.key)
   if (command === undefined) return "nobody asked for it in a chat"

@@ -1,10 +1,11 @@
 /**
  * Every job that was asked for ended as its scenario expects, and took effect as often as it should: no less, no more.
- * A product that completes nothing keeps every other promise and breaks this one.
+ * A product that completes nothing keeps every other promise and breaks this one. Of a task in code each step counts once, however often
+ * it had to be done; whether it might is for `noDuplicateHeavy` to say.
  *
  * Unit: a request.
  */
-import type { Request } from "../History.ts"
+import type { Effect, Request } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
 import { describe, isAmong, type TaskFold } from "./Fold.ts"
 import { groupedBy } from "./Ledger.ts"
@@ -18,11 +19,16 @@ export const tasksEndRight: Measure = (history) =>
       const task = request.task === null ? log.byKey.get(request.key)?.[0] : log.tasks.get(request.task)
       // Under the task or under its key: a key that changed on the way must not hide an effect.
       const effectsOf = new Set([...(byTask.get(task?.id ?? "") ?? []), ...(byDispatchKey.get(task?.dispatchKey ?? "") ?? [])])
-      const problem = problemOf(request, task, effectsOf.size)
+      const problem = problemOf(request, task, timesDone(effectsOf, task))
       if (problem === null) units.good()
       else units.bad(`${id}, task ${task?.id ?? request.task ?? "(none)"}, key ${request.key}: ${problem}`)
     }
   })
+
+const timesDone = (effects: ReadonlySet<Effect>, task: TaskFold | undefined): number => {
+  const steps = new Set(task?.intents.filter(({ code }) => code).map(({ dispatchKey }) => dispatchKey))
+  return new Set([...effects].map((effect) => (steps.has(effect.dispatch_key) ? effect.dispatch_key : effect))).size
+}
 
 const problemOf = ({ expect }: Request, task: TaskFold | undefined, done: number): string | null => {
   if (task === undefined) return "it was never stored"

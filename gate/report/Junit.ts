@@ -2,6 +2,7 @@
  * JUnit XML for CI: one test case per check. CI shows skipped as green, so INSUFFICIENT blocks by the exit
  * code of the gate and not by this file.
  */
+import type { ControlTests } from "../History.ts"
 import type { Line, Result } from "../scorecard/Scorecard.ts"
 import type { Verdict } from "../Verdict.ts"
 import { measured, needs } from "./Wording.ts"
@@ -29,6 +30,24 @@ const testCase = (line: Line): ReadonlyArray<string> => {
   if (name === null) return [`${open}/>`]
   const detail = [`measured ${measured(line)}, needs ${needs(line)}`, line.remedy, ...line.offenders].map(escapeXml).join("\n")
   return [`${open}>`, `      <${name} message="${escapeXml(line.reason)}">${detail}</${name}>`, "    </testcase>"]
+}
+
+const inner = { passed: "", failed: "<failure/>", skipped: "<skipped/>", missing: "<error message=\"it was not run\"/>" } as const
+
+/** The text of tests/control.junit.xml: what became of the tests of the control invariants. A declared test that was not run is an error. */
+export const renderControlJunit = ({ declared, results }: ControlTests): string => {
+  const cases = declared.map((test) => ({ ...test, status: results.find(({ file, name }) => file === test.file && name === test.name)?.status ?? ("missing" as const) }))
+  const count = (status: keyof typeof inner) => cases.filter((one) => one.status === status).length
+  const counts = `tests="${cases.length}" failures="${count("failed")}" errors="${count("missing")}" skipped="${count("skipped")}"`
+  return [
+    `<?xml version="1.0" encoding="UTF-8"?>`,
+    `<testsuites ${counts}>`,
+    `  <testsuite name="control invariants" ${counts}>`,
+    ...cases.map(({ file, name, status }) => `    <testcase classname="${escapeXml(file)}" name="${escapeXml(name)}">${inner[status]}</testcase>`),
+    `  </testsuite>`,
+    `</testsuites>`,
+    ""
+  ].join("\n")
 }
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "\"": "&quot;", "'": "&apos;" }

@@ -2,6 +2,7 @@
  * Values from outside in Markdown (GitHub flavour): every character that could mean something is escaped, so
  * that a task's name can neither break a table nor put a link, an image or a mention into the report.
  */
+import { isPath } from "../evidence/Files.ts"
 import { plain } from "../evidence/Plain.ts"
 
 /** Text inside a paragraph or a table cell. */
@@ -26,3 +27,6 @@ export const codeSpan = (text: string): string => {
   const pad = longest > 0 || line === "" ? " " : ""
   return `${fence}${pad}${line}${pad}${fence}`
 }
+
+/** A link to a file of the same bundle, named by its path. What is no such path is text and links nowhere. */
+export const linkTo = (path: string): string => (isPath(path) ? `[${escapeText(path)}](${path})` : escapeText(path))

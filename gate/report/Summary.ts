@@ -1,10 +1,11 @@
 /**
  * What the gate prints when it is done: plain aligned text that fits a terminal, decision first, what needs
- * attention next. Nothing in it can move the cursor or colour the screen.
+ * attention next. Nothing from outside can move the cursor or colour the screen.
  */
 import { clip, plain } from "../evidence/Plain.ts"
 import type { Line, Result } from "../scorecard/Scorecard.ts"
-import { bound, measured, next, verdictText, why, worstFirst } from "./Wording.ts"
+import { colourless, type Paint } from "./Paint.ts"
+import { bound, headline, measured, next, verdictText, why, worstFirst } from "./Wording.ts"
 
 export interface SummaryInput {
   readonly run: string
@@ -13,26 +14,36 @@ export interface SummaryInput {
   readonly boardResult: Result
   /** Where the bundle is, or null when none was written. */
   readonly bundle: string | null
+  /** What nobody may overlook, one sentence each. */
+  readonly red?: ReadonlyArray<string>
+  /** What else was done, one line each: simulation, self-test. */
+  readonly notes?: ReadonlyArray<string>
+  readonly paint?: Paint
 }
 
 export const summaryLinesMax = 30
 const width = 100
-const rowsMax = 15
+const rowsMax = 10
+const redMax = 2
+const notesMax = 2
 const wrappedMax = 3
 
 /** At most `summaryLinesMax` lines of at most 100 characters (a path is never cut), without a final line feed. */
-export const renderSummary = ({ boardResult, bundle, profile, result, run }: SummaryInput): string => {
+export const renderSummary = ({ boardResult, bundle, notes = [], paint = colourless, profile, red = [], result, run }: SummaryInput): string => {
   const lines = worstFirst(result.lines)
   const shown = lines.slice(0, rowsMax)
   const hidden = lines.slice(rowsMax)
   return [
-    clip(`${result.decision}  run ${run}, profile ${profile}, scorecard ${result.scorecard}`, width),
+    ...wrap(`${headline(result)}  run ${run}, profile ${profile}, scorecard ${result.scorecard}`).map((row, index) => (index === 0 ? row.replace(result.decision, () => paint.decision(result.decision)) : row)),
     ...wrap(why(result)),
     ...next(result).flatMap(wrap),
+    ...red.slice(0, redMax).map((sentence) => paint.red(clip(sentence, width))),
+    ...(red.length > redMax ? [paint.red(`… and ${red.length - redMax} more of this kind: see the report`)] : []),
     "",
     ...table(shown),
     ...(hidden.length === 0 ? [] : [`… and ${hidden.length} more, the worst of them ${hidden[0]?.verdict ?? ""}`]),
     "",
+    ...notes.slice(0, notesMax).map((note) => clip(note, width)),
     `Board, for information: ${boardResult.decision}`,
     ...(bundle === null ? ["No bundle was written."] : [`Bundle: ${plain(bundle)}`, `Check it: opsgate verify ${plain(bundle)}`])
   ].join("\n")

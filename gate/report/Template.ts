@@ -1,6 +1,6 @@
 /**
  * REPORT.md as a Handlebars template. HTML escaping is off, because this is Markdown; so every value goes
- * through `md` or `code`, and a test holds that there is no bare one. Strict: a value that is not there is an error.
+ * through `md`, `code` or `link`, and a test holds that there is no bare one. Strict: a value that is not there is an error.
  */
 export const template = `# {{md decision}}
 
@@ -8,22 +8,46 @@ export const template = `# {{md decision}}
 
 **Next:** {{md next}}
 
-Run {{code run}} · commit {{code commit}} · profile {{code profile}} · scorecard {{code scorecard}} · {{md window}}
+Run {{code run}} · version {{code version}} · commit {{code commit}} · profile {{code profile}} · scorecard {{code scorecard}} · {{md window}}
 
+Simulation: {{md simulationLine}}
+
+Self-test: {{md selfTestLine}}
+
+Waivers: {{md waiverLine}}
+
+{{#if red.length}}
+{{#each red}}
+- 🔴 {{md this}}
+{{/each}}
+
+{{/if}}
 ## Checks
 
-| check | verdict | measured (good/total) | needs | bound (95 %) |
-|---|---|---|---|---|
+| check | verdict | measured (good/total) | needs | bound (95 %) | evidence |
+|---|---|---|---|---|---|
 {{#each checks}}
-| {{md this.title}} ({{code this.id}}) | {{md this.verdict}} | {{md this.measured}} | {{md this.needs}} | {{md this.bound}} |
+| {{md this.title}} ({{code this.id}}) | {{md this.verdict}} | {{md this.measured}} | {{md this.needs}} | {{md this.bound}} | {{#each this.evidence}}{{link this}} {{/each}}|
 {{/each}}
+
+The bound is what the sample proves about units that were not in it, one-sided. A dash: every unit was looked at, or there was none.
 
 {{#each findings}}
 ### {{md this.verdict}}: {{md this.title}}
 
 {{md this.reason}}
 
-To do: {{md this.remedy}}
+- By how much: {{md this.byHowMuch}}.
+- How sure: {{md this.howSure}}.
+- Since: {{md this.since}}.
+- Counted: {{md this.population}}.
+- Judged on: {{md this.traffic}}.
+- Left out: {{md this.leftOut}}.
+- Waived: {{md this.waived}}.
+{{#each this.repeats}}
+- See it again: {{code this}}
+{{/each}}
+- To do: {{md this.remedy}}
 
 {{#each this.offenders}}
 - {{md this}}
@@ -32,14 +56,58 @@ To do: {{md this.remedy}}
 
 {{/if}}
 {{/each}}
-## Scenarios
+## Changes
 
-| scenario | what had to hold | seed | faults injected | hit | ended | repeat it with |
-|---|---|---|---|---|---|---|
-{{#each scenarios}}
-| {{code this.id}} | {{md this.hypothesis}} | {{md this.seed}} | {{md this.injected}} | {{md this.hit}} | {{md this.ended}} | {{code this.repeat}} |
+{{md changes.line}}
+
+{{#if changes.checks.length}}
+| | check | then | now |
+|---|---|---|---|
+{{#each changes.checks}}
+| {{md this.turn}} | {{md this.title}} ({{code this.id}}) | {{md this.before}} | {{md this.now}} |
 {{/each}}
 
+{{/if}}
+{{md changes.scorecardLine}}
+
+{{#if changes.scorecard.length}}
+| scorecard | against | what | was | is |
+|---|---|---|---|---|
+{{#each changes.scorecard}}
+| {{#if this.red}}🔴 {{/if}}{{code this.check}} | {{md this.against}} | {{md this.what}} | {{md this.from}} | {{md this.to}} |
+{{/each}}
+
+{{/if}}
+## Scenarios
+
+| scenario | what had to hold | traffic | seed | faults injected | hit | ended | repeat it with |
+|---|---|---|---|---|---|---|---|
+{{#each scenarios}}
+| {{code this.id}} | {{md this.hypothesis}} | {{md this.traffic}} | {{md this.seed}} | {{md this.injected}} | {{md this.hit}} | {{md this.ended}} | {{code this.repeat}} |
+{{/each}}
+
+{{#if simulation.faults.length}}
+## Simulation
+
+{{md simulation.productLine}}
+
+| fault | struck | in seeds |
+|---|---|---|
+{{#each simulation.faults}}
+| {{md this.name}} | {{md this.hits}} | {{md this.seeds}} |
+{{/each}}
+
+{{/if}}
+{{#if simulation.failing.length}}
+{{md simulation.failingLine}}
+
+| seed | what failed | found | fewest faults that make it fail | repeat it with |
+|---|---|---|---|---|
+{{#each simulation.failing}}
+| {{md this.seed}} | {{md this.failed}} | {{md this.found}} | {{md this.faults}} | {{code this.repeat}} |
+{{/each}}
+
+{{/if}}
 ## What was left out of the counts
 
 {{#if exclusions.length}}
@@ -50,6 +118,30 @@ To do: {{md this.remedy}}
 {{/each}}
 {{else}}
 Nothing was.
+{{/if}}
+
+{{#if figures.length}}
+## Figures
+
+To be read beside the verdicts; they decide nothing.
+
+| check | what | figure |
+|---|---|---|
+{{#each figures}}
+| {{code this.id}} | {{md this.what}} | {{md this.figure}} |
+{{/each}}
+
+{{/if}}
+## Waivers
+
+{{#if waivers.length}}
+| check | owner | reason | expires | in this run |
+|---|---|---|---|---|
+{{#each waivers}}
+| {{code this.check}} | {{md this.owner}} | {{md this.reason}} | {{md this.expires}} | {{md this.state}} |
+{{/each}}
+{{else}}
+Nobody waived anything.
 {{/if}}
 
 ## The v1.2 board

@@ -4,58 +4,108 @@
  * A rate is decided by the scorecard's own table of integers; the bound is computed beside it, to be read. Nothing here
  * turns what is missing into a number.
  */
-import type { RunHistory } from "../History.ts"
+import { type Journal, type RunHistory, type ScenarioHistory, worlds } from "../History.ts"
 import { decide, type Decision, type Measurement, type Verdict } from "../Verdict.ts"
 import { lowerBoundPpm, upperBoundPpm } from "./Bounds.ts"
-import { measureNamed } from "./Measures.ts"
+import { measureNamed, subjectOf } from "./Measures.ts"
+import { hasProduction, previewed } from "./Preview.ts"
+import { remembered } from "./Remembered.ts"
+import { scoreOf } from "./Score.ts"
 import type { Check, Line, Result, Rule, Scorecard } from "./Scorecard.ts"
+import { endOf, waive } from "./Waivers.ts"
 
 const million = 1_000_000
 
-/** Judges every check on the scenarios of its traffic classes. */
-export const judge = (scorecard: Scorecard, history: RunHistory): Result => {
-  const lines = scorecard.checks.map((check) => judgeCheck(check, measure(check, history)))
-  const decision = decide(lines.map(({ verdict }) => verdict))
-  return { scorecard: scorecard.name, decision: lower(decision, scorecard.ceiling), lines }
+/** Judges every check on the scenarios of its traffic classes and worlds. `at`, in Unix milliseconds, is when waivers must still count. */
+export const judge = (scorecard: Scorecard, seen: RunHistory, at: number | null = endOf(seen)): Result => {
+  const history = scorecard.window === undefined ? seen : { ...seen, rules: scorecard.window }
+  const found = scorecard.checks.map((check) => (check.rule === "score" ? null : judged(check, history, scorecard.censored_max_ppm)))
+  const scored = scorecard.checks.map((check, index) => found[index] ?? scoreOf(check, found.flatMap((line) => line ?? [])))
+  const { lines, waivers } = waive(scored, scorecard.waivers ?? [], at)
+  const decision = decide(lines.filter(({ waived }) => waived === null).map(({ verdict }) => verdict))
+  return { scorecard: scorecard.name, ...(scorecard.window === undefined ? {} : { use: true as const }), decision: lower(decision, scorecard.ceiling), lines, waivers }
+}
+
+const judged = (check: Check, history: RunHistory, censoredMaxPpm: number): Line => {
+  const asked = restrict(check, history)
+  const on = (counted: RunHistory): Line => judgeCheck(check, measure(check, counted), { censoredMaxPpm, traffic: trafficOf(check, counted) })
+  return hasProduction(check, asked) ? on(asked) : previewed(on(restrict({ ...check, worlds }, history)))
+}
+
+interface Around {
+  /** The most units, in ppm, whose end was not seen. */
+  readonly censoredMaxPpm?: number
+  readonly traffic?: ReadonlyArray<string>
 }
 
 /** The verdict on one measurement; null when nothing measures what the check asks. */
-export const judgeCheck = (check: Check, measured: Measurement | null): Line => {
-  const counts = measured?._tag === "Counted" ? measured : { good: 0, total: 0, excluded: {}, offenders: [] }
-  const { excluded, good, offenders, total } = counts
+export const judgeCheck = (check: Check, measured: Measurement | null, { censoredMaxPpm = 0, traffic = [] }: Around = {}): Line => {
+  const counts: Omit<Counted, "_tag"> = measured?._tag === "Counted" ? measured : { good: 0, total: 0, excluded: {}, offenders: [] }
+  const { censored = 0, excluded, good, offenders, strata = {}, total } = counts
   return {
     id: check.id,
     title: check.title,
     rule: check.rule,
-    ...answerTo(check, measured),
+    ...answerTo(check, measured, censoredMaxPpm),
     good,
     total,
     excluded,
+    censored,
+    strata,
     n_min: check.n_min,
     threshold_ppm: check.threshold_ppm ?? null,
     bound_ppm: total === 0 ? null : boundOf[check.rule](good, total),
+    population: check.population,
+    traffic,
+    weight: check.weight ?? null,
+    key: check.key === true,
+    waived: null,
     remedy: check.remedy,
-    offenders
+    offenders,
+    ...(counts.figures === undefined ? {} : { figures: counts.figures })
   }
 }
 
+const worldOf = ({ world = "machine" }: Journal): string => world
+
 // A scenario without a journal belongs to nobody knows which class: it stays, so that its absence is noticed.
+const restrict = ({ traffic_classes, worlds }: Check, { control = null, scenarios, simulation = null, ...rest }: RunHistory): RunHistory => ({
+  ...rest,
+  scenarios: scenarios.filter(({ journal }) => journal === null || (traffic_classes.includes(journal.scenario.traffic_class) && worlds.some((world) => world === worldOf(journal)))),
+  control: worlds.includes("machine") ? control : null,
+  simulation: worlds.includes("simulation") ? simulation : null
+})
+
+const trafficOf = ({ measure }: Check, { control, scenarios, selfTest, simulation }: RunHistory): ReadonlyArray<string> => {
+  const subject = subjectOf(measure ?? "")
+  if (subject === "mutants") return [amount(selfTest?.mutations.length ?? 0, "mutant")]
+  if (subject === "tests") return [amount(control?.results.length ?? 0, "test")]
+  if (subject === "seeds") return [`simulation, ${amount(simulation?.seeds.length ?? 0, "seed")}`]
+  const classes = scenarios.map(classOf)
+  return [...new Set(classes)].sort().map((name) => `${name}, ${amount(classes.filter((one) => one === name).length, "scenario")}`)
+}
+
+const classOf = ({ journal }: ScenarioHistory): string => (journal === null ? "unknown" : `${journal.scenario.traffic_class}, ${worldOf(journal)}`)
+
+const amount = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
 const measure = (check: Check, history: RunHistory): Measurement | null => {
   if (check.measure === null) return null
-  const scenarios = history.scenarios.filter(({ journal }) => journal === null || check.traffic_classes.includes(journal.scenario.traffic_class))
-  return measureNamed(check.measure)?.({ scenarios }) ?? { _tag: "Missing", why: `no measure is called ${check.measure}` }
+  const measure = measureNamed(check.measure)
+  return measure === undefined ? { _tag: "Missing", why: `no measure is called ${check.measure}` } : remembered(check.measure, measure, history, check.parameters ?? {})
 }
 
 const rank = { "NO-GO": 0, "INSUFFICIENT": 1, "GO": 2 } as const satisfies Record<Decision, number>
 
 const lower = (decision: Decision, ceiling: Decision): Decision => (rank[decision] <= rank[ceiling] ? decision : ceiling)
 
-/** A census has no bound: it has seen every unit. */
+/** A census has no bound: it has seen every unit. Nor has a score: its weights are no sample. */
 const boundOf = {
   census: () => null,
   zero: (good, total) => upperBoundPpm(total - good, total),
   rate_at_least: lowerBoundPpm,
-  rate_at_most: (good, total) => upperBoundPpm(total - good, total)
+  rate_at_most: (good, total) => upperBoundPpm(total - good, total),
+  score: () => null
 } as const satisfies Record<Rule, (good: number, total: number) => number | null>
 
 interface Answer {
@@ -63,17 +113,35 @@ interface Answer {
   readonly reason: string
 }
 
-const answerTo = (check: Check, measured: Measurement | null): Answer => {
+const answerTo = (check: Check, measured: Measurement | null, censoredMaxPpm: number): Answer => {
   if (measured === null) return { verdict: "INSUFFICIENT", reason: "Nothing measures this yet." }
   if (measured._tag === "Missing") return { verdict: "ERROR", reason: `Evidence is missing: ${measured.why}.` }
-  const { good, total } = measured
-  if (!isCount(good) || !isCount(total) || good > total) return { verdict: "ERROR", reason: `The measure answered ${good} of ${total}, which is no count.` }
-  if (total === 0) return { verdict: "INSUFFICIENT", reason: `Nothing was measured: needs ${fewest(check)} units.` }
-  return check.rule === "census" || check.rule === "zero" ? integrityOf(check, good, total) : rateOf(check, good, total)
+  const { censored = 0, good, total } = measured
+  if (!isCount(good) || !isCount(total) || !isCount(censored) || good > total) return { verdict: "ERROR", reason: `The measure answered ${good} of ${total}, which is no count.` }
+  const answer = total === 0 ? null : check.rule === "census" || check.rule === "zero" ? integrityOf(check, good, total) : rateOf(check, good, total)
+  // What is bad stays bad, whatever was left out.
+  if (answer?.verdict === "FAIL") return answer
+  return undeclared(check, measured) ?? unseen(measured, censoredMaxPpm) ?? (total === 0 ? null : rare(check, measured)) ?? answer ?? { verdict: "INSUFFICIENT", reason: `Nothing was measured: needs ${fewest(check)} units.` } satisfies Answer
+}
+
+type Counted = Extract<Measurement, { readonly _tag: "Counted" }>
+
+const undeclared = ({ exclusions }: Check, { excluded }: Counted): Answer | null => {
+  const reason = Object.keys(excluded).find((name) => !exclusions.includes(name))
+  return reason === undefined ? null : { verdict: "ERROR", reason: `The measure left out ${excluded[reason]} for a reason that the scorecard does not allow: ${reason}.` }
+}
+
+const unseen = ({ censored = 0, total }: Counted, censoredMaxPpm: number): Answer | null =>
+  censored * million <= censoredMaxPpm * (censored + total)
+    ? null
+    : { verdict: "INSUFFICIENT", reason: `The deadline of ${censored} of ${censored + total} lies behind the end of what was seen, and at most ${percent(censoredMaxPpm)} may.` }
+
+const rare = ({ strata_min = 0 }: Check, { strata = {} }: Counted): Answer | null => {
+  const few = Object.entries(strata).filter(([, units]) => units < strata_min)
+  return few.length === 0 ? null : { verdict: "INSUFFICIENT", reason: `Of each sort ${strata_min} are the fewest that count, and there are ${few.map(([sort, units]) => `${units} of ${sort}`).join(", ")}.` }
 }
 
 const isCount = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
-
 const integrityOf = (check: Check, good: number, total: number): Answer => {
   const bad = total - good
   if (bad > 0) return { verdict: "FAIL", reason: `${bad} of ${total} are bad, and none may be.` }

@@ -12,55 +12,70 @@ import { type AnyAsk, type Channel, type Command, fingerprint } from "../domain/
 import { conflict, ownedKey } from "../domain/Idempotency.ts"
 import type { Refusal } from "../domain/Refusal.ts"
 import { cleaned } from "../domain/TaskSecrets.ts"
-import { Engine, type EngineUnavailable, type Instants } from "../engine/Engine.ts"
-import { newTrace } from "./NewTrace.ts"
+import { Chance, Engine, type EngineUnavailable, Instants } from "../engine/Engine.ts"
+import { drawTrace } from "./NewTrace.ts"
+
+type Ask = AnyAsk & { readonly [key: string]: Json }
 
 /** What is being decided, by the key with its owner: keys belong to a store, so each engine has its own. */
-const flights = new WeakMap<Engine["Type"], Map<string, string>>()
+const flights = new WeakMap<Engine["Type"], Map<string, Ask>>()
 
-const flightsOf = (engine: Engine["Type"]): Map<string, string> => {
+const flightsOf = (engine: Engine["Type"]): Map<string, Ask> => {
   const known = flights.get(engine)
   if (known !== undefined) return known
-  const made = new Map<string, string>()
+  const made = new Map<string, Ask>()
   flights.set(engine, made)
   return made
 }
 
 // A task may be named by its id or the end of it, at least four characters, in either case.
-const printOf = (ask: AnyAsk & { readonly [key: string]: Json }): string => {
+const printOf = (ask: Ask): string => {
   const { task } = ask
   return fingerprint(typeof task === "string" ? { ...ask, task: task.toUpperCase().slice(-4) } : ask)
 }
 
 interface Asking extends Caller {
-  readonly ask: AnyAsk & { readonly [key: string]: Json }
+  readonly ask: Ask
   readonly channel: Channel
   readonly key: string | null
 }
 
+interface Ports {
+  readonly engine: Engine["Type"]
+  readonly instants: Instants["Type"]
+  readonly chance: Chance["Type"]
+}
+
 /** Decides, unless a request under the same key is being decided. Costs nothing without a key. */
-export const inFlight = <A, E, R>(asking: Asking, decide: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal | EngineUnavailable, R | Engine | Instants> => {
-  const { key } = asking
+export const inFlight = <A, E, R>(asking: Asking, decide: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal | EngineUnavailable, R | Engine | Instants> =>
+  asking.key === null
+    ? decide
+    : Effect.flatMap(Effect.all({ engine: Engine, instants: Instants, chance: Chance }), (ports) => inFlightOn(ports)(asking, decide))
+
+/** The same for callers who have the ports at hand. */
+export const inFlightOn = (ports: Ports) => <A, E, R>(asking: Asking, decide: Effect.Effect<A, E, R>): Effect.Effect<A, E | Refusal | EngineUnavailable, R> => {
+  const { ask, key } = asking
   const name = ownedKey(asking)
   if (key === null || name === null) return decide
-  return Effect.flatMap(Engine, (engine) => {
-    const mine = flightsOf(engine)
-    const print = printOf(asking.ask)
-    const enter = Effect.sync(() => {
-      const before = mine.get(name)
-      if (before === undefined) mine.set(name, print)
-      return before
+  // The key is taken where nothing can interrupt, and so is always given back.
+  return Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Refusal | EngineUnavailable, R> => {
+    const mine = flightsOf(ports.engine)
+    const before = mine.get(name)
+    if (before !== undefined) return restore(refuse(ports, asking, key, printOf(before) === printOf(ask) ? "in_progress" : "idempotency_payload_mismatch"))
+    mine.set(name, ask)
+    const free = <B>(end: B): B => {
+      mine.delete(name)
+      return end
+    }
+    return Effect.matchCauseEffect(restore(decide), {
+      onFailure: (cause) => free(Effect.failCause(cause)),
+      onSuccess: (answer) => free(Effect.succeed(answer))
     })
-    return Effect.acquireUseRelease(
-      enter,
-      (before): Effect.Effect<A, E | Refusal | EngineUnavailable, R | Instants> => (before === undefined ? decide : refuse(engine, asking, key, before === print ? "in_progress" : "idempotency_payload_mismatch")),
-      (before) => Effect.sync(() => before === undefined && mine.delete(name))
-    )
   })
 }
 
-const refuse = (engine: Engine["Type"], { actor, ask, channel, roles }: Asking, key: string, code: "in_progress" | "idempotency_payload_mismatch") =>
-  Effect.flatMap(newTrace, (trace) => {
-    const command: Command<AnyAsk> = { ask: cleaned(ask), actor, roles, channel, key, trace }
+const refuse = ({ chance, engine, instants }: Ports, { actor, ask, channel, roles }: Asking, key: string, code: "in_progress" | "idempotency_payload_mismatch") =>
+  Effect.suspend(() => {
+    const command: Command<AnyAsk> = { ask: cleaned(ask), actor, roles, channel, key, trace: drawTrace(chance, instants.wallMs()) }
     return engine.commit({ tasks: [], key: null, rule: () => conflict(command, key, code) })
   })

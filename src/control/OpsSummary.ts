@@ -4,6 +4,7 @@
  */
 import { DateTime, Effect } from "effect"
 import { blockedBy, type BlockedBy } from "../domain/Census.ts"
+import { epochFacts } from "../domain/Lease.ts"
 import { printable } from "../domain/Redaction.ts"
 import { EngineReader, type FileSizes, Instants, RunsStorage, Storage, type Summary } from "../engine/Engine.ts"
 import { ChatTrouble } from "../engine/ChatTrouble.ts"
@@ -66,6 +67,8 @@ export interface OpsSummary {
   readonly break_glass: { readonly used_window: number }
   /** Sizes of the database file and its write-ahead log; null without files. */
   readonly storage: { readonly file_bytes: number; readonly free_bytes: number; readonly wal_bytes: number } | null
+  /** The last epoch, and until when it was renewed; null: no server has run yet. */
+  readonly epoch: { readonly epoch: number; readonly lease_until_ms: number } | null
   readonly status: "healthy" | "degraded"
   readonly reasons: ReadonlyArray<string>
   readonly reason_details: ReadonlyArray<ReasonDetail>
@@ -159,6 +162,7 @@ export const summarise = (summary: Summary, hours: number, nowMs: number): OpsSu
     schedules: { overdue: standing?.schedulesOverdue ?? 0, paused: standing?.schedulesPaused ?? 0, missed_window: tallies.schedules_missed },
     break_glass: { used_window: tallies.break_glass },
     storage: summary.sizes === null ? null : sizesOf(summary.sizes),
+    epoch: epochFacts(summary.epoch),
     status: details.length === 0 ? "healthy" : "degraded",
     reasons: details.map(({ code }) => code),
     reason_details: details,

@@ -44,6 +44,8 @@ export type Body =
     readonly buttons: ReadonlyArray<ReadonlyArray<Button>>
     /** The task whose card it answers, where its chat has one. */
     readonly about?: string
+    /** The message of a person that it answers, in the same chat. */
+    readonly answers?: number
   }
   | { readonly _tag: "Document"; readonly name: string; readonly content: string; readonly caption: string }
 
@@ -61,6 +63,8 @@ export interface DeliveryDraft {
   readonly shown?: string
   /** Of a card: what it shows is the end of its task. */
   readonly last?: boolean
+  /** Nobody waits for it: it lets what is stored soon after it go first, answers and requests. */
+  readonly mayWait?: boolean
 }
 
 export interface Delivery extends DeliveryDraft {

@@ -27,6 +27,10 @@ export interface Epoch {
   readonly leaseUntilMs: number
 }
 
+/** What the event of the next epoch says of the last one, or null: until when it was renewed, so that a gap can be told from the log. */
+export const epochFacts = (last: Epoch | null): { readonly epoch: number; readonly lease_until_ms: number } | null =>
+  last === null ? null : { epoch: last.epoch, lease_until_ms: last.leaseUntilMs }
+
 /** Whether a heartbeat may still renew this epoch. A lease that has run out is never revived: somebody may hold the task by now. */
 export const isRenewable = (epoch: number, now: Now): boolean => epoch === now.epoch && now.monoMs < now.leaseUntilMonoMs
 

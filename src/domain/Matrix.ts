@@ -396,6 +396,16 @@ export const matrix = {
     exhausted: "it goes on at the pace of `outbox_delivery`",
     then: "engine"
   },
+  telegram_toast: {
+    ...usual,
+    what: "the word of a moment that answers a press; the service takes it for about 15 s",
+    class: "exchange",
+    timeoutMs: 12 * second,
+    retry: { baseMs: 500, capMs: 2 * second, attemptsMax: 5, totalMs: 12 * second, askedMaxMs: 12 * second },
+    transient: callTrouble,
+    exhausted: "nothing: what became of the press is told by its card",
+    then: "nobody"
+  },
   outbox_delivery: {
     ...usual,
     what: "one delivery of a stored message",
@@ -414,24 +424,3 @@ const isSubsystem = (name: string): name is Subsystem => Object.hasOwn(matrix, n
 
 /** All rows by name, in the order of the document. */
 export const rows: ReadonlyArray<readonly [Subsystem, Row]> = Object.entries(matrix).flatMap(([name, row]): ReadonlyArray<readonly [Subsystem, Row]> => (isSubsystem(name) ? [[name, row]] : []))
-
-/** A row as it is printed in JSON. */
-export const jsonOf = ([name, row]: readonly [Subsystem, Row]) => ({
-  subsystem: name,
-  what: row.what,
-  timeout_class: row.class,
-  timeout_ms: row.timeoutMs,
-  setting: row.setting,
-  retry: row.retry === null ? null : {
-    base_ms: row.retry.baseMs,
-    cap_ms: row.retry.capMs,
-    attempts_max: row.retry.attemptsMax,
-    total_ms: row.retry.totalMs,
-    asked_max_ms: row.retry.askedMaxMs
-  },
-  transient: row.transient,
-  exhausted: row.exhausted,
-  then: row.then,
-  round_ms: row.roundMs,
-  in_force: row.inForce
-})

@@ -42,7 +42,7 @@ export class ChatStore extends Context.Tag("opsgate/engine/ChatStore")<ChatStore
 
   /** One token whenever something to send was stored; tokens that nobody takes become one. */
   readonly watchOut: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
-  /** The first delivery of each chat that is not dead, as far as it is due; and when the next one is. None while a restored file waits for its release. */
+  /** The delivery of each chat whose turn it is, unless the chat is dead, as far as it is due; and when the next one is. None while a restored file waits for its release. */
   readonly due: (limit: number) => Stored<{ readonly deliveries: ReadonlyArray<Delivery>; readonly nextMs: number | null }>
   /** What was sent, or may have been, within the last minute to chats that have a limit a minute. Instants are Unix ms. */
   readonly lately: Stored<ReadonlyArray<{ readonly chat: string; readonly atMs: number }>>
@@ -53,6 +53,10 @@ export class ChatStore extends Context.Tag("opsgate/engine/ChatStore")<ChatStore
   readonly retry: (id: number, error: string, againAtMs: number) => Stored<void>
   /** What waits for its next try is due now, but for what the service asked to wait for. Answers how many. */
   readonly hurry: Stored<number>
+  /** The service asked to be left alone until then: in this chat, with polls of a bot (`poll:<bot>`), or with the words that answer presses (`toasts`). */
+  readonly pause: (name: string, untilMs: number) => Stored<void>
+  /** The pauses that are not over. */
+  readonly pauses: Stored<ReadonlyArray<{ readonly name: string; readonly untilMs: number }>>
   /** It is never sent; the event is stored along, unless it is over already. */
   readonly giveUp: (id: number, error: string, event: EventDraft) => Stored<void>
   /** Nothing is sent there any more, until something comes from there; the event is stored along. */

@@ -456,8 +456,11 @@ export class Engine extends Context.Tag("opsgate/engine/Engine")<Engine, {
   /** Applies a rule to up to `limit` queued tasks that are due and that the policy lets run, in one transaction. */
   readonly claim: <A>(request: ClaimRequest<A>) => Effect.Effect<ReadonlyArray<A>, EngineUnavailable>
 
-  /** Starts the next epoch, with its event. From here on every lease of an earlier one is void. */
-  readonly openEpoch: (leaseMs: number, event: (now: Now) => EventDraft) => Effect.Effect<Epoch, EngineUnavailable>
+  /**
+   * Starts the next epoch, with its event. From here on every lease of an earlier one is void. The event is told of the last of
+   * these as it stood: renewals leave no event of their own.
+   */
+  readonly openEpoch: (leaseMs: number, event: (now: Now, last: Epoch | null) => EventDraft) => Effect.Effect<Epoch, EngineUnavailable>
 
   /** One heartbeat for all leases of an epoch; no event. False, and nothing changed, when the epoch is over. */
   readonly renew: (epoch: number, leaseMs: number) => Effect.Effect<boolean, EngineUnavailable>

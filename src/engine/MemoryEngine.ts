@@ -322,9 +322,10 @@ const writer = (store: Store, announce: Announce): Omit<Engine["Type"], "watch" 
 
   openEpoch: (leaseMs, event) =>
     Effect.sync(() => {
+      const last = store.epoch()
       const { epoch, monoMs, wallMs } = store.now()
       const next = store.setEpoch({ epoch: epoch + 1, leaseUntilMonoMs: monoMs + leaseMs, leaseUntilMs: wallMs + leaseMs })
-      store.append(event(store.now()), wallMs)
+      store.append(event(store.now(), last), wallMs)
       return next
     }),
 

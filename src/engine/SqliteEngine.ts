@@ -200,10 +200,11 @@ const makeEngine = (store: Store.Store, writer: Writer.Writer, retention: Retent
     claim,
     openEpoch: (leaseMs, event) =>
       job(() => {
+        const last = store.epoch()
         const { epoch, monoMs, wallMs } = store.now()
         const next: Epoch = { epoch: epoch + 1, leaseUntilMonoMs: monoMs + leaseMs, leaseUntilMs: wallMs + leaseMs }
         store.insertEpoch(next, wallMs)
-        store.append(event(store.now()), wallMs)
+        store.append(event(store.now(), last), wallMs)
         return Either.right(next)
       }, () => undefined),
     renew: (epoch, leaseMs) =>

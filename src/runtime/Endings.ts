@@ -1,5 +1,5 @@
 /** Waiting for the end of tasks: one listener for all who wait. */
-import { Deferred, Effect, Exit, FiberId, Queue, Schedule, Stream } from "effect"
+import { Deferred, Effect, Exit, FiberId, Queue, Schedule } from "effect"
 import { TaskNotFound } from "../domain/Refusal.ts"
 import type { Task, TaskId } from "../domain/Task.ts"
 import { isTerminal } from "../domain/TaskState.ts"
@@ -9,8 +9,8 @@ type Ended = Deferred.Deferred<Task, TaskNotFound | EngineUnavailable>
 
 interface Waiting {
   readonly deferred: Ended
-  /** Whether the file was asked since somebody waits. Until then the task may have ended before. */
-  looked: boolean
+  /** Whether it is known that the task had not ended when somebody began to wait. Until then it may have ended before, and nobody tells. */
+  sure: boolean
 }
 
 /** Most tasks end soon after somebody began to wait: the file is asked only about those that did not. */
@@ -35,8 +35,14 @@ export const make = Effect.gen(function*() {
   }
   const lately = new Map<TaskId, Task>()
   const tell = (task: Task) => {
-    if (!isTerminal[task.state]) return void lately.delete(task.id)
-    if (waiting.has(task.id)) return done(task.id, Exit.succeed(task))
+    const one = waiting.get(task.id)
+    if (!isTerminal[task.state]) {
+      lately.delete(task.id)
+      // Changes are told in their order: the end is still to come.
+      if (one !== undefined) one.sure = true
+      return
+    }
+    if (one !== undefined) return done(task.id, Exit.succeed(task))
     // What is large is read again when somebody asks: results may be a megabyte each.
     if (task.payload.length + (task.result?.length ?? 0) > rememberedLength) return
     lately.set(task.id, task)
@@ -48,7 +54,7 @@ export const make = Effect.gen(function*() {
       onFailure: (error) => Effect.sync(() => done(id, Exit.fail(error))),
       onSuccess: (task) =>
         Effect.sync(() => {
-          one.looked = true
+          one.sure = true
           if (task === undefined) done(id, Exit.fail(new TaskNotFound({ task: id })))
           else tell(task)
         })
@@ -63,8 +69,8 @@ export const make = Effect.gen(function*() {
     })
   )
   const changes = yield* engine.watch
-  yield* Effect.forkScoped(Stream.runForEach(Stream.fromQueue(changes), (tasks) => Effect.sync(() => tasks.forEach(tell))))
-  yield* Effect.forkScoped(Effect.forever(Queue.take(look).pipe(Effect.zipRight(Effect.sleep(lookAfter)), Effect.zipRight(lookAtAll(({ looked }) => !looked)))))
+  yield* Effect.forkScoped(Effect.forever(Effect.map(Queue.take(changes), (tasks) => tasks.forEach(tell))))
+  yield* Effect.forkScoped(Effect.forever(Queue.take(look).pipe(Effect.zipRight(Effect.sleep(lookAfter)), Effect.zipRight(lookAtAll(({ sure }) => !sure)))))
   yield* Effect.forkScoped(Effect.repeat(lookAtAll(() => true), Schedule.spaced(lookEvery)))
 
   return (id: TaskId): Effect.Effect<Task, TaskNotFound | EngineUnavailable> =>
@@ -74,7 +80,7 @@ export const make = Effect.gen(function*() {
       const known = waiting.get(id)
       if (known !== undefined) return Deferred.await(known.deferred)
       const deferred: Ended = Deferred.unsafeMake(FiberId.none)
-      waiting.set(id, { deferred, looked: false })
+      waiting.set(id, { deferred, sure: false })
       look.unsafeOffer(undefined)
       return Deferred.await(deferred)
     })

@@ -6,6 +6,7 @@
 import { Cause, Deferred, Duration, Effect, Fiber, Queue, Ref, Schedule, Stream } from "effect"
 import { granted } from "../domain/Decision.ts"
 import { handBack } from "../domain/Dispatch.ts"
+import { epochFacts } from "../domain/Lease.ts"
 import { matrix } from "../domain/Matrix.ts"
 import { onTask } from "../domain/OnTask.ts"
 import { heavySlots, limitFacts, type QueueLimits } from "../domain/Queue.ts"
@@ -37,6 +38,7 @@ export interface RuntimeOptions {
 
 /** Heartbeats in the time of one lease. */
 const beats = 4
+const beatMs = ({ leaseMs }: RuntimeOptions): number => Math.floor(leaseMs / beats)
 /** The longest an idle loop sleeps: the wall clock may be set meanwhile. */
 const idle = Duration.minutes(1)
 /** Tasks that expire in one go. */
@@ -97,8 +99,8 @@ const limitsOf = ({ queues = new Map(), slots }: RuntimeOptions) => ({
 const openEpoch = (options: RuntimeOptions, current: Ref.Ref<number>, why: Why) =>
   Effect.gen(function*() {
     const engine = yield* Engine
-    const { epoch } = yield* engine.openEpoch(options.leaseMs, (now) =>
-      epochEvent("epoch.started", { epoch: now.epoch, why, pid: options.pid, mono_ms: now.monoMs, ...limitsOf(options) })).pipe(
+    const { epoch } = yield* engine.openEpoch(options.leaseMs, (now, last) =>
+      epochEvent("epoch.started", { epoch: now.epoch, why, pid: options.pid, mono_ms: now.monoMs, lease_ms: options.leaseMs, beat_ms: beatMs(options), last: epochFacts(last), ...limitsOf(options) })).pipe(
         Effect.retry({ schedule: patience })
       )
     yield* Ref.set(current, epoch)
@@ -119,7 +121,7 @@ const beating = (options: RuntimeOptions, current: Ref.Ref<number>, takeBackAll:
     yield* Queue.offer(runs.wake, undefined)
   }).pipe(
     Effect.catchTag("EngineUnavailable", (error) => Effect.logError("the heartbeat could not be stored", { reason: error.message })),
-    Effect.repeat(Schedule.spaced(Duration.millis(Math.floor(options.leaseMs / beats))))
+    Effect.repeat(Schedule.spaced(Duration.millis(beatMs(options))))
   )
 
 /** Waits for what runs, then gives back what has not begun and says that the epoch is over. */

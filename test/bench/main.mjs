@@ -9,7 +9,7 @@ const benches = {
   time: async () => (await import("./time.mjs")).timeBench(),
   ops: async () => (await import("./ops.mjs")).opsBench(),
   summary: async () => (await import("./summary.mjs")).summaryBench(),
-  telegram: async () => (await import("./telegram-launch.mjs")).launchBench()
+  telegram: async () => (await import("./telegram.mjs")).telegramBench()
 }
 
 const [name = "engine"] = process.argv.slice(2)

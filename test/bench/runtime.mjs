@@ -103,7 +103,7 @@ const compared = async (label, count, flight, wantedRatio, wantedPerSecond) => {
 /** Runs the program of the crash bench until it says that all tasks run; answers it and the seconds since it was started. */
 const untilRunning = (file, count, mode) => {
   const startedAt = process.hrtime.bigint()
-  const child = spawn(process.execPath, [fileURLToPath(new URL("crash-program.mjs", import.meta.url)), file, String(count), mode], { stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(new URL("crash-program.mjs", import.meta.url)), file, String(count), mode], { stdio: ["ignore", "pipe", "inherit"] })
   return new Promise((resolve, reject) => {
     child.on("exit", (code, signal) => reject(new Error(`the program ended with ${code ?? signal}`)))
     createInterface({ input: child.stdout }).on("line", (text) => text === "running" && resolve({ child, seconds: secondsSince(startedAt) }))

@@ -36,6 +36,13 @@ describe("canonical JSON", () => {
     expect(canonical(Buffer.from(bits, "hex").readDoubleBE())).toBe(text)
   })
 
+  it("writes every character as JSON does, in names and in values, alone and among others", () => {
+    for (let unit = 0; unit <= 0xffff; unit++) {
+      const text = `a${String.fromCharCode(unit)}`
+      if (canonical({ [text]: text.slice(1) }) !== JSON.stringify({ [text]: text.slice(1) })) expect.fail(`U+${unit.toString(16)}`)
+    }
+  })
+
   it("is the same for the same value in any order of members, and parses to that value", () => {
     const reversed = (value: Json): Json =>
       Array.isArray(value)

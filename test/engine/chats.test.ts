@@ -129,6 +129,57 @@ describe("deliveries", () => {
     }))
   })
 
+  it("of a card that wait keep the place of the look that they replace, and what it was told to wait for", async () => {
+    const { clocks, on } = opened()
+    await on(Effect.gen(function*() {
+      const chats = yield* ChatStore
+      yield* chats.enqueue(out(text("c1", "a", "T"), text("a1"), text("a2")))
+      yield* chats.enqueue(out(text("c2", "a", "T")))
+      const [card] = (yield* chats.due(10)).deliveries
+      expect(card?.ref).toBe("c2")
+      yield* chats.retry(card?.id ?? 0, "http_429", clocks.wallMs + 5000)
+      yield* chats.enqueue(out(text("c3", "a", "T")))
+      expect(yield* chats.due(10)).toMatchObject({ deliveries: [], nextMs: clocks.wallMs + 5000 })
+      clocks.wallMs += 5000
+      expect((yield* chats.due(10)).deliveries.map(({ ref }) => ref)).toEqual(["c3"])
+    }))
+  })
+
+  it("for which nobody waits let answers go first, and are not put off for ever", async () => {
+    const { on } = opened()
+    await on(Effect.gen(function*() {
+      const chats = yield* ChatStore
+      const notice = (ref: string) => ({ ...text(ref), mayWait: true })
+      yield* chats.enqueue(out(notice("n1"), notice("n2")))
+      yield* chats.enqueue(out(...Array.from({ length: 210 }, (_, at) => text(`a${at}`))))
+      const sent: Array<string> = []
+      for (let [next] = (yield* chats.due(1)).deliveries; next !== undefined; [next] = (yield* chats.due(1)).deliveries) {
+        sent.push(next.ref)
+        yield* chats.sent(next.id, null)
+      }
+      const at = (ref: string) => sent.indexOf(ref)
+      expect(at("a0")).toBe(0)
+      expect([at("n1") < at("n2"), at("n2") < at("a209")]).toEqual([true, true])
+      expect(sent.filter((ref) => ref.startsWith("a"))).toEqual(Array.from({ length: 210 }, (_, n) => `a${n}`))
+    }))
+  })
+
+  it("know the pauses that the service asked for until they are over, over a restart", async () => {
+    const { clocks, on } = opened()
+    await on(Effect.gen(function*() {
+      const chats = yield* ChatStore
+      yield* chats.pause("a", clocks.wallMs + 3000)
+      yield* chats.pause("a", clocks.wallMs + 1000)
+      yield* chats.pause("poll:7", clocks.wallMs + 9000)
+    }))
+    await on(Effect.gen(function*() {
+      const chats = yield* ChatStore
+      expect(yield* chats.pauses).toEqual([{ name: "a", untilMs: clocks.wallMs + 3000 }, { name: "poll:7", untilMs: clocks.wallMs + 9000 }])
+      clocks.wallMs += 4000
+      expect((yield* chats.pauses).map(({ name }) => name)).toEqual(["poll:7"])
+    }))
+  })
+
   it("of a card that is wanted anew are a message of their own, which is the card from then on", async () => {
     const { on } = opened()
     await on(Effect.gen(function*() {

@@ -142,6 +142,18 @@ export const engineConformance = (name: string, layer: EngineLayer) => {
         assert.isTrue(yield* engine.renew(next.epoch, 1000))
       }))
 
+    test("tells the event of an epoch until when the one before was renewed", ({ pass }) =>
+      Effect.gen(function*() {
+        const engine = yield* Engine
+        const { epoch, leaseUntilMs } = yield* epochOpened(1000)
+        yield* pass(400)
+        yield* engine.renew(epoch, 1000)
+        yield* pass(5000)
+        yield* epochOpened(1000)
+        const last = (yield* allEvents).map(({ payload }) => JSON.parse(payload ?? "{}").last)
+        assert.deepStrictEqual(last, [null, { epoch, lease_until_ms: leaseUntilMs + 400 }])
+      }))
+
     test("takes back no run whose lease is in force", () =>
       Effect.gen(function*() {
         const engine = yield* Engine

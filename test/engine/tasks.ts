@@ -9,7 +9,7 @@ import { begin, type Outcome, settle } from "../../src/domain/Execution.ts"
 import { taskIdFrom } from "../../src/domain/Ids.ts"
 import { oncePerKey, ownedKey } from "../../src/domain/Idempotency.ts"
 import type { Kind } from "../../src/domain/Kind.ts"
-import type { Held } from "../../src/domain/Lease.ts"
+import { epochFacts, type Held } from "../../src/domain/Lease.ts"
 import type { Now } from "../../src/domain/Now.ts"
 import { onTask } from "../../src/domain/OnTask.ts"
 import { submit } from "../../src/domain/Request.ts"
@@ -92,12 +92,12 @@ export const submitted = (kind: Kind, options: { readonly key?: string; readonly
 
 export const epochOpened = (leaseMs = 30_000) =>
   Effect.flatMap(Engine, (engine) =>
-    engine.openEpoch(leaseMs, (now) => ({
+    engine.openEpoch(leaseMs, (now, last) => ({
       type: "epoch.started",
       task: null,
       trace: null,
       actor: "system:runtime",
-      payload: { epoch: now.epoch, why: "boot", pid: 1, mono_ms: now.monoMs }
+      payload: { epoch: now.epoch, why: "boot", pid: 1, mono_ms: now.monoMs, last: epochFacts(last) }
     })))
 
 export const claimed = (limit = 1, version = "v1") =>

@@ -16,12 +16,13 @@ const opsgate = (...words: ReadonlyArray<string>) => {
 
 describe("the words of the gate", () => {
   it.each([
-    [["gate", "--profile", "nope"], "there is no profile nope; there are: spine, quick"],
-    [["gate", "--profile", "constructor"], "there is no profile constructor; there are: spine, quick"],
+    [["gate", "--profile", "nope"], "there is no profile nope; there are: release, spine, quick, full"],
+    [["gate", "--profile", "constructor"], "there is no profile constructor; there are: release, spine, quick, full"],
     [["gate", "--scenario", "nope"], "there is no scenario nope"],
     [["gate", "--seed", "x"], "--seed wants a whole number"],
     [["gate", "--scorecard", "/nowhere.json"], "/nowhere.json cannot be read"],
     [["gate", "--nonsense"], "--nonsense"],
+    [["gate", "--self-test", "--profile", "quick"], "--profile"],
     [["verify"], "usage: opsgate gate"],
     [["verify", "/nowhere"], "/nowhere"],
     [["verify", root], "is not an evidence bundle"]

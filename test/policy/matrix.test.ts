@@ -44,12 +44,14 @@ const places: Readonly<Record<string, readonly [uses: number, ...why: ReadonlyAr
   "src/edge/telegram/Inbox.ts": [1, "chat_inbox", "- the nap until an update is due"],
   "src/edge/telegram/Relay.ts": [2, "chat_relay", "- the nap until an edit is due"],
   "src/edge/telegram/Sender.ts": [2, "telegram_send", "outbox_delivery", "chat_outbox", "- the nap until a chat may be written to"],
-  "src/edge/telegram/Talk.ts": [1, "telegram_send"],
+  "src/edge/telegram/Menus.ts": [1, "telegram_send"],
+  "src/edge/telegram/Poller.ts": [1, "telegram_poll"],
+  "src/edge/telegram/Toasts.ts": [1, "telegram_toast"],
   "src/engine/Live.ts": [1, "- the port of timers"],
   "src/engine/Patience.ts": [7, "- what tries again as the rows say"],
   "src/runtime/Alarms.ts": [1, "- the port of timers"],
   "src/runtime/Bulks.ts": [5, "store_write", "bulk_batch", "- the pace that was asked for"],
-  "src/runtime/Endings.ts": [4, "- one listener for all who wait, which looks into the file in case a word was lost"],
+  "src/runtime/Endings.ts": [5, "- one listener for all who wait, which looks into the file in case a word was lost"],
   "src/runtime/Exec.ts": [2, "prepare", "command_end", "survivors"],
   "src/runtime/ExecRecord.ts": [1, "exit_record"],
   "src/runtime/Patience.ts": [2, "store_write"],
@@ -132,6 +134,7 @@ const transientCodes: Readonly<Record<string, number | "*">> = {
   chat_outbox: 6,
   chat_relay: 6,
   telegram_send: 15,
+  telegram_toast: 15,
   outbox_delivery: 2
 }
 

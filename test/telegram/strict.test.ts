@@ -94,6 +94,10 @@ describe("a text", () => {
     expect((await send(`<b>${"x".repeat(4097)}</b>`, { parse_mode: "HTML" })).description).toBe("Bad Request: message is too long")
   })
 
+  it.each([["\na", "a"], [" a", "a"], ["a ", "a"], ["a\n", "a"], ["a\tb", "a b"], ["a\u0000b", "a b"], ["a\u001fb", "a b"], ["a\rb", "ab"], ["a\u2028b", "ab"], ["a\u202eb", "ab"], ["a\n b", "a\n b"], ["a\u200bb", "a\u200bb"]])("%j is stored as %j", async (given, stored) => {
+    expect((await send(given)).result.text).toBe(stored)
+  })
+
   it("loses white space at its ends, carriage returns and turns of direction, and its entities move along", async () => {
     const { result } = await send("\n a\tb\r\u202ec  ", { entities: [{ type: "bold", offset: 2, length: 6 }, { type: "italic", offset: 8, length: 2 }] })
     expect([result.text, result.entities]).toEqual(["a bc", [{ type: "bold", offset: 0, length: 4 }]])

@@ -30,7 +30,8 @@ const kinds = [
   { name: "504", fault: { kind: "error", code: 504 } },
   { name: "reset before the poll", fault: { kind: "reset_before" } },
   { name: "reset after the poll", fault: { kind: "reset_after" } },
-  { name: "garbage", fault: { kind: "garbage" } }
+  { name: "garbage", fault: { kind: "garbage" } },
+  { name: "half an answer", fault: { kind: "truncated" } }
 ] as const
 
 /** What was asked for and waits for people. */

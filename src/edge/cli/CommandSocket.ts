@@ -92,14 +92,15 @@ const answer = (socket: Socket, caller: Caller, fork: (effect: Effect.Effect<voi
   readLine(socket, (line) => {
     fork(
       // Suspended, because a line can exhaust the stack of its decoder: that ends this command and not the server.
-      Effect.flatMap(Effect.suspend(() => line === null ? tooLong(caller) : textFor(line, caller)), (text) => Effect.sync(() => void socket.end(`${text}\n`))).pipe(
+      Effect.flatMap(Effect.suspend(() => line === null ? tooLong(caller) : answerTo(line, caller)), (text) => Effect.sync(() => void socket.end(`${text}\n`))).pipe(
         Effect.catchAllCause((cause) => Effect.zipRight(Effect.logError("a command broke", cause), Effect.sync(() => void socket.destroy())))
       )
     )
   })
 }
 
-const textFor = (line: string, caller: Caller) =>
+/** The line that answers a line. */
+export const answerTo = (line: string, caller: Caller) =>
   Effect.matchEffect(Schema.decodeUnknown(Question, { onExcessProperty: "error" })(line), {
     onSuccess: ({ hours, look }) =>
       look === "storage"

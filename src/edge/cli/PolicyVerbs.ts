@@ -1,6 +1,6 @@
 /** The verbs about what is decided beforehand. Each prints what is in force; none needs a database. */
 import type { Command } from "commander"
-import { jsonOf, type Row, rows, timeoutClasses } from "../../domain/Matrix.ts"
+import { type Row, rows, type Subsystem, timeoutClasses } from "../../domain/Matrix.ts"
 import type { GovernanceLook } from "./GovernanceVerbs.ts"
 import { pad } from "./Output.ts"
 import { type Place, placeOf, type Print, type Verbs, withGlobals } from "./Program.ts"
@@ -59,3 +59,24 @@ export const matrixText = (): string => {
   const lines = cells.map((row) => row.map((cell, column) => pad(cell, widths[column] ?? 0)).join("  ").trimEnd())
   return [...lines, "", "in brackets: fixed, and not built yet; everything else: --json, docs/timeouts.md"].join("\n")
 }
+
+/** A row as it is printed in JSON. */
+const jsonOf = ([name, row]: readonly [Subsystem, Row]) => ({
+  subsystem: name,
+  what: row.what,
+  timeout_class: row.class,
+  timeout_ms: row.timeoutMs,
+  setting: row.setting,
+  retry: row.retry === null ? null : {
+    base_ms: row.retry.baseMs,
+    cap_ms: row.retry.capMs,
+    attempts_max: row.retry.attemptsMax,
+    total_ms: row.retry.totalMs,
+    asked_max_ms: row.retry.askedMaxMs
+  },
+  transient: row.transient,
+  exhausted: row.exhausted,
+  then: row.then,
+  round_ms: row.roundMs,
+  in_force: row.inForce
+})

@@ -5,6 +5,7 @@
 import { Context, Effect, Schema } from "effect"
 import { Telegram, TelegramError } from "telegraf"
 import { oneLine, redact } from "../../domain/Redaction.ts"
+import { agentFor } from "./WholeAnswers.ts"
 
 /** A call was not answered as it was meant. Whether it happened on the other side is known for codes that begin with `http_4` only: it did not. */
 export class BotApiFailed extends Schema.TaggedError<BotApiFailed>()("BotApiFailed", {
@@ -81,14 +82,41 @@ const failure = (method: string, token: string, cause: unknown): BotApiFailed =>
   return new BotApiFailed({ method, code: connectionCode(cause), description: "", retryAfterMs: null, migrateTo: null })
 }
 
-export const make = ({ root, token }: BotApiOptions): BotApi["Type"] => {
+/** How a call reaches the service: answers the result of the method, or fails as telegraf's client does. */
+type Carry = (method: string, params: Params, signal: AbortSignal) => Promise<unknown>
+
+const over = (token: string, carry: Carry): BotApi["Type"] => ({
+  bot: token.slice(0, token.indexOf(":")),
+  call: (method, params) =>
+    Effect.tryPromise({ try: (signal) => carry(method, params, signal), catch: (cause) => failure(method, token, cause) })
+})
+
+const client = ({ root, token }: BotApiOptions): Carry => {
   // With a slash at its end, or the client drops the last part of the path.
-  const client = new Telegram(token, root === undefined ? {} : { apiRoot: root.endsWith("/") ? root : `${root}/` })
+  const telegram = new Telegram(token, root === undefined ? {} : { apiRoot: root.endsWith("/") ? root : `${root}/` })
+  // Set behind its back: for `http:` it takes no agent.
+  telegram.options.agent = agentFor(root)
   // The client knows the methods of its own release only; which ones are called here, and with what, a strict fake checks.
-  const call = (method: string, params: Params, signal: AbortSignal): Promise<unknown> => Reflect.apply(Telegram.prototype.callApi.bind(client), undefined, [method, params, { signal }])
-  return {
-    bot: token.slice(0, token.indexOf(":")),
-    call: (method, params) =>
-      Effect.tryPromise({ try: (signal) => call(method, params, signal), catch: (cause) => failure(method, token, cause) })
-  }
+  return (method, params, signal) => Reflect.apply(Telegram.prototype.callApi.bind(telegram), undefined, [method, params, { signal }])
 }
+
+export const make = (options: BotApiOptions): BotApi["Type"] => over(options.token, client(options))
+
+/** An answer of the service: its status and JSON, or why there is none: a code of the operating system, `aborted`, or `unreadable`. */
+export type Reply = { readonly status: number; readonly json: unknown } | { readonly failed: string }
+
+// As telegraf's client answers and fails.
+const resultOf = (method: string, reply: Reply): unknown => {
+  if ("failed" in reply) throw Object.assign(new Error(reply.failed), { code: reply.failed, type: reply.failed })
+  const { json, status } = reply
+  if (typeof json === "object" && json !== null && "ok" in json && json.ok === true && "result" in json) return json.result
+  const refusal: { readonly error_code: number; readonly description: string } = { error_code: status, description: "", ...(typeof json === "object" ? json : {}) }
+  throw new TelegramError(refusal, { method, payload: {} })
+}
+
+/** Calls that are carried by something else than telegraf's client, and fail as it would. */
+export const overReplies = (token: string, call: (method: string, params: Params, signal: AbortSignal) => Promise<Reply>): BotApi["Type"] =>
+  over(token, async (method, params, signal) => resultOf(method, await call(method, params, signal)))
+
+/** What makes the service. In production calls go by telegraf's client over HTTP; a simulation has its own way. */
+export class Maker extends Context.Reference<Maker>()("opsgate/edge/telegram/Maker", { defaultValue: (): { readonly make: (options: BotApiOptions) => BotApi["Type"] } => ({ make }) }) {}

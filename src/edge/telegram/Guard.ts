@@ -58,36 +58,51 @@ export const denials = (): Denials => {
 }
 
 const minuteMs = 60_000
-/** The most chats of which the last minute is kept. */
-const chatsMax = 10_000
+/** The most chats and people of which the last minute is kept. */
+const keptMax = 10_000
 
 export type Pace = "fine" | "too_fast" | "silent"
 
+/** A command, as far as it is counted. */
+export interface Paced extends Pick<FromPerson, "chat" | "identity" | "private"> {
+  readonly update: number
+  readonly atMs: number
+}
+
+/** Of so many commands a minute in a group, those of one person: whoever is fast leaves room for the others. */
+export const ownShare = (perMinute: number): number => Math.ceil(perMinute / 2)
+
+interface Minute {
+  readonly counted: Array<{ readonly update: number; readonly atMs: number }>
+  /** The update at which it was told that it is too fast, since it last was slow enough. */
+  told: number | null
+}
+
 /**
- * Counts the commands of each chat in any minute. What a person typed counts at the instant of the service, so that what was typed slowly
- * and arrives at once after an outage is no flood; and one that is worked off again counts once.
+ * Counts the commands of each chat in any minute, and in a group those of each person too. What a person typed counts at the instant of
+ * the service, so that what was typed slowly and arrives at once after an outage is no flood; and one that is worked off again counts once.
+ * Each person is told once.
  */
-export const pacer = (perMinute: number): (chat: string, update: number, atMs: number) => Pace => {
-  interface Minute {
-    readonly counted: Array<{ readonly update: number; readonly atMs: number }>
-    /** Whether the chat was told since it last was slow enough. */
-    told: number | null
+export const pacer = (perMinute: number): (command: Paced) => Pace => {
+  const minutes = new Map<string, Minute>()
+  const minuteOf = (name: string, atMs: number): Minute => {
+    const minute = minutes.get(name) ?? { counted: [], told: null }
+    if (minutes.size >= keptMax && !minutes.has(name)) minutes.clear()
+    minutes.set(name, minute)
+    minute.counted.splice(0, minute.counted.length, ...minute.counted.filter((one) => atMs - one.atMs < minuteMs))
+    return minute
   }
-  const chats = new Map<string, Minute>()
-  return (chat, update, atMs) => {
-    const minute = chats.get(chat) ?? { counted: [], told: null }
-    if (chats.size >= chatsMax && !chats.has(chat)) chats.clear()
-    chats.set(chat, minute)
-    const kept = minute.counted.filter((one) => atMs - one.atMs < minuteMs)
-    minute.counted.splice(0, minute.counted.length, ...kept)
-    if (kept.some((one) => one.update === update)) return "fine"
-    if (kept.length < perMinute) {
-      minute.counted.push({ update, atMs })
-      minute.told = null
+  return ({ atMs, chat, identity, private: isPrivate, update }) => {
+    const all = minuteOf(chat, atMs)
+    const own = minuteOf(`${chat} ${identity}`, atMs)
+    if (own.counted.some((one) => one.update === update)) return "fine"
+    if (all.counted.length < perMinute && own.counted.length < (isPrivate ? perMinute : ownShare(perMinute))) {
+      for (const { counted } of [all, own]) counted.push({ update, atMs })
+      own.told = null
       return "fine"
     }
-    if (minute.told !== null && minute.told !== update) return "silent"
-    minute.told = update
+    if (own.told !== null && own.told !== update) return "silent"
+    own.told = update
     return "too_fast"
   }
 }

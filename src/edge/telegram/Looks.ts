@@ -90,12 +90,21 @@ const payloadPart = (task: Task, { caller, private: isPrivate }: Looking, { json
   return [{ _tag: "Say", task, look: { text: `${head}\n${text}`, entities: [{ type: "pre", offset: head.length + 1, length: text.length }], buttons: [] } }]
 }
 
+/** What the plan says: whoever approves says yes to it too. As with the payload, only in private, and only to those who do more than look. */
+const planPart = (task: Task, { caller, private: isPrivate }: Looking, { text }: Redactor): ReadonlyArray<Part> => {
+  const plan = task.governance?.plan ?? null
+  if (plan === null || !isPrivate || !caller.roles.some((role) => role !== "viewer")) return []
+  const parts: ReadonlyArray<readonly [string, unknown]> = Object.entries(JSON.parse(plan.text))
+  const lines = parts.map(([part, said]) => `${oneLine(part)}: ${printable(text(String(said)))}`)
+  return [sayOrPaper([`plan of ${shortId(task.id)}`, ...lines].join("\n"), "plan.txt")]
+}
+
 const status = (text: string, looking: Looking): Answer<Named> =>
   Effect.gen(function*() {
     const task = yield* taskNamed(text)
     if (task === null) return one(say("it is gone"))
     const redactor = (yield* Redacting).knowing(secretsOf(task))
-    return [...payloadPart(task, looking, redactor), { _tag: "Card", look: yield* looking.card(task), task, anew: true }]
+    return [...payloadPart(task, looking, redactor), ...planPart(task, looking, redactor), { _tag: "Card", look: yield* looking.card(task), task, anew: true }]
   })
 
 const list = ({ limit, state }: Extract<Wanted, { _tag: "List" }>): Answer =>

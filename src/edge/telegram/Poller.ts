@@ -1,10 +1,11 @@
 /**
  * Takes updates from the Bot API and confirms them. An update is confirmed by asking for the next one, so that is done only after it was
  * stored, with the offset, in one transaction: whatever dies in between, the service sends it again, and the store knows it.
- * Telegraf's own `launch` confirms before its handlers have ended, which loses updates (ADR 18).
+ * Telegraf's own `launch` confirms before its handlers have ended, which loses updates (docs/benchmarks.md, "Telegram").
  */
-import { Clock, Effect } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import type { Received } from "../../domain/Chat.ts"
+import { matrix } from "../../domain/Matrix.ts"
 import { ChatStore } from "../../engine/ChatStore.ts"
 import type { EngineUnavailable } from "../../engine/Engine.ts"
 import { rounds } from "../../engine/Patience.ts"
@@ -19,6 +20,19 @@ const limit = 100
 
 /** The longest update that is kept, in UTF-16 units; the service's own are much shorter. */
 const updateMax = 200_000
+
+/** Under which a pause of the polls of a bot is remembered. */
+const pauseOf = (bot: string): string => `poll:${bot}`
+export const isPoll = (name: string): boolean => name.startsWith("poll:")
+
+/** Waits until a pause is over that the service had asked the process before for. */
+const resting = (bot: string): Effect.Effect<void, EngineUnavailable, ChatStore> =>
+  Effect.gen(function*() {
+    const pauses = yield* (yield* ChatStore).pauses
+    const untilMs = pauses.find(({ name }) => name === pauseOf(bot))?.untilMs ?? 0
+    const leftMs = Math.min(untilMs - (yield* Clock.currentTimeMillis), matrix.telegram_poll.retry.askedMaxMs)
+    if (leftMs > 0) yield* Effect.sleep(Duration.millis(leftMs))
+  })
 
 const received = (raw: unknown): Received | null => {
   const update = numberOf(raw)
@@ -55,15 +69,19 @@ export const poll = (wake: Effect.Effect<void>): Effect.Effect<never, BotApiFail
       if (before !== null) yield* Effect.logWarning("the chat service is reached again", { code: before.code, failures: before.failures })
       yield* health.polled(yield* Clock.currentTimeMillis)
     })
-    return yield* round.pipe(
+    // A store that cannot be read now is met by the round, which tries again.
+    return yield* Effect.zipRight(Effect.ignore(resting(bot)), round.pipe(
       rounds<BotApiFailed | EngineUnavailable>("telegram_poll", {
         codeOf: (error) => (error._tag === "BotApiFailed" ? error.code : error.why),
         askedMs: (error) => (error._tag === "BotApiFailed" ? error.retryAfterMs ?? undefined : undefined),
-        onFailure: ({ code }) =>
+        onFailure: ({ code, pauseMs }) =>
           Effect.gen(function*() {
+            const nowMs = yield* Clock.currentTimeMillis
+            // Where it cannot be stored, only a process that comes soon after this one does not know of it.
+            if (code === "http_429" && pauseMs !== null) yield* Effect.ignore(chats.pause(pauseOf(bot), nowMs + pauseMs))
             // The first of a row is told, and its end: a day without a network is two records and not thousands.
             if (health.trouble() === null) yield* Effect.logWarning("the chat service is not reached", { code })
-            yield* health.pollFailed(code, yield* Clock.currentTimeMillis)
+            yield* health.pollFailed(code, nowMs)
           })
       }),
       Effect.catchTags({
@@ -71,5 +89,5 @@ export const poll = (wake: Effect.Effect<void>): Effect.Effect<never, BotApiFail
         TryTimedOut: Effect.die,
         PatienceSpent: Effect.die
       })
-    )
+    ))
   })

@@ -4,9 +4,10 @@
  * every two seconds at most, and not at all when it is the one that is shown.
  */
 import { Clock, Duration, Effect, Fiber, Queue } from "effect"
+import { Redacting } from "../../control/Redacting.ts"
 import { type Card, type DeliveryDraft, nothingOut, type Outgoing } from "../../domain/Chat.ts"
 import type { Topic } from "../../domain/Message.ts"
-import { redact, storedError } from "../../domain/Redaction.ts"
+import { storedError } from "../../domain/Redaction.ts"
 import { type Task, TaskId } from "../../domain/Task.ts"
 import { shortId } from "../../domain/TaskState.ts"
 import { ChatStore, type Notice } from "../../engine/ChatStore.ts"
@@ -45,16 +46,19 @@ const together = (parts: ReadonlyArray<Outgoing>): Outgoing => ({ deliveries: pa
 const looked = (look: RelayOptions["look"], task: Task, chat: string): Effect.Effect<Look | null, EngineUnavailable> =>
   Effect.catchAllDefect(look(task, chat), (defect) => Effect.as(Effect.logError("a task could not be shown in a chat", { task: task.id, reason: storedError(String(defect)) }), null))
 
-const textOf = ({ id, task, text }: Notice, chat: string): DeliveryDraft => ({
+const asks = (topic: string): boolean => isTopic(topic) && isAsk[topic]
+
+const textOf = ({ redactor }: Services, { id, task, text, topic }: Notice, chat: string): DeliveryDraft => ({
   chat,
   ref: `n${id}:${chat}`,
   card: null,
-  body: { _tag: "Text", text: `${redact(text)} · ${shortId(task)}`, entities: [], buttons: [], about: task }
+  mayWait: !asks(topic),
+  body: { _tag: "Text", text: `${redactor.text(text)} · ${shortId(task)}`, entities: [], buttons: [], about: task }
 })
 
 /** The services that are taken once. */
 const services = Effect.gen(function*() {
-  return { chats: yield* ChatStore, reader: yield* EngineReader, draw: (yield* Chance).next }
+  return { chats: yield* ChatStore, reader: yield* EngineReader, draw: (yield* Chance).next, redactor: yield* Redacting }
 })
 type Services = Effect.Effect.Success<typeof services>
 
@@ -68,12 +72,12 @@ const noticed = (services: Services, { look, notify }: RelayOptions, notice: Not
   Effect.gen(function*() {
     const told = nowMs - notice.atMs > noticeMs ? [] : notify(notice.topic, notice.task)
     if (told.length === 0) return nothingOut
-    const task = isTopic(notice.topic) && isAsk[notice.topic] ? yield* services.reader.get(TaskId.make(notice.task)) : undefined
+    const task = asks(notice.topic) ? yield* services.reader.get(TaskId.make(notice.task)) : undefined
     const cards = task === undefined ? [] : yield* services.chats.cards(notice.task)
     const parts = yield* Effect.forEach([...new Set(told)], (chat) =>
       task === undefined || cards.some((card) => card.chat === chat)
-        ? Effect.succeed<Outgoing>({ deliveries: [textOf(notice, chat)], tokens: [] })
-        : Effect.map(looked(look, task, chat), (shows) => (shows === null ? { deliveries: [textOf(notice, chat)], tokens: [] } : cardOf(services, task, shows, chat, `n${notice.id}:${chat}`, nowMs))))
+        ? Effect.succeed<Outgoing>({ deliveries: [textOf(services, notice, chat)], tokens: [] })
+        : Effect.map(looked(look, task, chat), (shows) => (shows === null ? { deliveries: [textOf(services, notice, chat)], tokens: [] } : cardOf(services, task, shows, chat, `n${notice.id}:${chat}`, nowMs))))
     return together(parts)
   })
 

@@ -13,6 +13,8 @@ import { rounds, withPatience } from "../../engine/Patience.ts"
 import { BotApi, BotApiFailed } from "./BotApi.ts"
 import { type Call, callsOf } from "./Calls.ts"
 import { ChatHealth } from "./ChatHealth.ts"
+import { isPoll } from "./Poller.ts"
+import { toastsPause } from "./Toasts.ts"
 import { messageIn, outcomeOf, type Outcome } from "./Outcome.ts"
 import * as Pacer from "./Pacer.ts"
 
@@ -78,7 +80,12 @@ const later = (way: Way, delivery: Delivery, code: string, askedMs: number): Eff
     const tries = delivery.tries + 1
     const nowMs = yield* Clock.currentTimeMillis
     const nowMonoMs = yield* monoMs
-    if (code === "http_429") way.pacer.hold(chat, nowMonoMs + Math.max(askedMs, Pacer.chatGapMs), nowMonoMs)
+    if (code === "http_429") {
+      const heldMs = Math.max(askedMs, Pacer.chatGapMs)
+      way.pacer.hold(chat, nowMonoMs + heldMs, nowMonoMs)
+      // The process that comes after this one keeps it too.
+      yield* kept(way.chats.pause(chat, nowMs + heldMs))
+    }
     const ms = againMs(tries, nowMs - delivery.atMs, askedMs, way.draw())
     if (ms === null) return yield* givenUp(way, delivery, code, `${code}: given up after ${tries} tries`)
     yield* Effect.logWarning("a message could not be sent; it is sent later", { chat, ref, code, tries, pause_ms: ms })
@@ -113,7 +120,7 @@ const settled = (way: Way, delivery: Delivery, outcome: Outcome, isLast: boolean
 /** The message that a delivery answers. */
 const answeredBy = ({ chats }: Way, { body, chat }: Delivery): Effect.Effect<number | null, EngineUnavailable> =>
   body._tag === "Document" || body.about === undefined
-    ? Effect.succeed(null)
+    ? Effect.succeed(body._tag === "Text" ? body.answers ?? null : null)
     : Effect.map(kept(chats.cards(body.about)), (cards) => cards.find((card) => card.chat === chat)?.message ?? null)
 
 /** Sends what is due of a delivery, and stores what became of it. Answers whether the service could be reached. */
@@ -155,7 +162,11 @@ const started = Effect.gen(function*() {
   const { next: draw } = yield* Chance
   const [nowMs, nowMonoMs] = [yield* Clock.currentTimeMillis, yield* monoMs]
   const lately = (yield* kept(chats.lately)).map(({ atMs, chat }) => ({ chat, atMs: nowMonoMs - Math.max(0, nowMs - atMs) }))
-  return { chats, call, draw, pacer: Pacer.make(nowMonoMs, lately) } satisfies Way
+  const pacer = Pacer.make(nowMonoMs, lately)
+  for (const { name, untilMs } of yield* kept(chats.pauses)) {
+    if (!isPoll(name) && name !== toastsPause) pacer.hold(name, nowMonoMs + Math.min(untilMs - nowMs, matrix.telegram_send.retry.askedMaxMs), nowMonoMs)
+  }
+  return { chats, call, draw, pacer } satisfies Way
 })
 
 /**

@@ -2,7 +2,7 @@
  * What is answered to an update. A command goes the way of every command, under a key made of the number of its update, so that an update
  * that is worked off again finds the answer it had and does nothing twice. Whoever is not listened to gets silence.
  */
-import { Duration, Effect, Either, Schema } from "effect"
+import { Effect, Either, Schema } from "effect"
 import { type CommandFailed } from "../../control/Commands.ts"
 import { withDeadline } from "../../control/Deadline.ts"
 import { handleAny } from "../../control/Door.ts"
@@ -16,7 +16,6 @@ import { type InboxItem, nothingOut, type Outgoing, type Taken } from "../../dom
 import type { Ask } from "../../domain/Command.ts"
 import { Answer } from "../../domain/Decision.ts"
 import { counted, digestOf } from "../../domain/Governance.ts"
-import { matrix } from "../../domain/Matrix.ts"
 import { callerOf, type People, type RoleNames } from "../../domain/People.ts"
 import { oneLine, printable } from "../../domain/Redaction.ts"
 import { type Task, TaskId } from "../../domain/Task.ts"
@@ -24,13 +23,13 @@ import { shortId } from "../../domain/TaskState.ts"
 import { ChatStore } from "../../engine/ChatStore.ts"
 import { Chance, type Engine, EngineReader, EngineUnavailable, Instants } from "../../engine/Engine.ts"
 import { lookAt } from "./CardLook.ts"
-import { admitted, denials, type Known, pacer } from "./Guard.ts"
+import { admitted, denials, type Known, ownShare, pacer } from "./Guard.ts"
 import type { Talk } from "./Inbox.ts"
 import { type Look, type Press, pressOf } from "./Look.ts"
 import { answerTo, type Looking, taskNamed } from "./Looks.ts"
 import { type Part, posted, say } from "./Parts.ts"
 import { grantedText, refusedText, wordFor } from "./Sentences.ts"
-import { clockOf, cut, type Decided, linkTo, risksOf, stateOf, type Ways } from "./TaskCard.ts"
+import { approveElsewhere, clockOf, cut, type Decided, linkTo, risksOf, stateOf, type Ways } from "./TaskCard.ts"
 import { carriesCommand, type Came, type FromPerson, read } from "./Update.ts"
 import { usageOf } from "./Vocabulary.ts"
 import type { Verdict } from "./Verdict.ts"
@@ -49,6 +48,8 @@ export interface TalkOptions extends Ways {
   readonly verdict: Effect.Effect<Verdict | null>
   /** Answers a press at once, in a word that is seen for a moment. Best effort: whatever it fails of changes nothing. */
   readonly toast: (query: string, text: string) => Effect.Effect<void, unknown>
+  /** Somebody who is known speaks in his private chat. Best effort, and nobody waits for it. */
+  readonly met: (chat: string) => Effect.Effect<void>
 }
 
 type Needs = Engine | EngineReader | Instants | Kinds | ChatStore
@@ -88,6 +89,13 @@ interface Speaker {
 
 const isAnswer = Schema.is(Answer)
 const isTaskId = Schema.is(TaskId)
+
+/** The first text of an answer says what it answers: a chat with many commands under way is read by that. */
+const replying = ({ deliveries: [first, ...others], tokens }: Outgoing, message: number): Outgoing => {
+  if (first === undefined) return { deliveries: [], tokens }
+  const { body } = first
+  return { deliveries: [body._tag === "Text" && body.about === undefined ? { ...first, body: { ...body, answers: message } } : first, ...others], tokens }
+}
 
 class Conversation {
   private readonly options: TalkOptions
@@ -151,12 +159,19 @@ class Conversation {
       if (!isSpoken) return nothingOut
       const caller = admitted(this.known, came)
       if (typeof caller === "string") return yield* Effect.as(this.denied.record(caller, came.identity, came.chat), nothingOut)
-      const pace = this.pace(came.chat, item.update, came.dateMs)
+      const pace = this.pace({ ...came, update: item.update, atMs: came.dateMs })
       if (pace === "silent") return nothingOut
+      if (came.private) yield* Effect.forkDaemon(this.options.met(came.chat))
       const speaker = { item, came, caller }
-      const reply = pace === "too_fast" ? tooFast(this.options.commandsPerMinute) : (yield* this.isStale(speaker, came, said)) ? yield* this.asksAgain(speaker, came, said) : yield* this.reply(speaker, said)
-      return yield* this.out(item, came, reply)
+      const reply = pace === "too_fast" ? this.tooFast(came) : (yield* this.isStale(speaker, came, said)) ? yield* this.asksAgain(speaker, came, said) : yield* this.reply(speaker, said)
+      return replying(yield* this.out(item, came, reply), came.message)
     })
+  }
+
+  private tooFast({ private: isPrivate }: FromPerson): Reply {
+    const { commandsPerMinute: perMinute } = this.options
+    const share = isPrivate ? "" : `, ${ownShare(perMinute)} of one person`
+    return sentence(`Too fast: at most ${perMinute} commands a minute here${share}. This one was not done, and I am silent until it is slower.`)
   }
 
   // What was carried out already is only answered again, however old it is by now.
@@ -200,7 +215,7 @@ class Conversation {
       const redactor = yield* Redacting
       return yield* answerTo(look, looking).pipe(
         Effect.map((parts): Reply => ({ parts, word: "" })),
-        Effect.catchIf((error): error is Exclude<typeof error, EngineUnavailable> => error._tag !== "EngineUnavailable", (refusal) => Effect.succeed(sentence(refusedText(refusal, null, redactor))))
+        Effect.catchIf((error): error is Exclude<typeof error, EngineUnavailable> => error._tag !== "EngineUnavailable", (refusal) => Effect.succeed(sentence(refusedText(refusal, null, redactor, caller))))
       )
     })
   }
@@ -238,7 +253,7 @@ class Conversation {
         if (failure._tag === "EngineUnavailable") return yield* failure
         if (failure._tag === "CommandTimedOut") return Either.left(sentence(failure.message))
         const now = about === null ? null : (yield* reader.get(about.id)) ?? null
-        return Either.left(sentence(refusedText(failure, now, redactor), now))
+        return Either.left(sentence(refusedText(failure, now, redactor, speaker.caller), now))
       }
       const answer = done.right
       if (!isAnswer(answer) || !isTaskId(answer.task)) return yield* Effect.dieMessage("a command about a task has another answer")
@@ -253,7 +268,7 @@ class Conversation {
     const url = linkTo(this.options, task)
     const risks = risksOf(task).map(oneLine).join(", ")
     const issue = `its risk (${risks}) is not approved in a chat`
-    const next = url === null ? `opsgate task approve ${shortId(task.id)}` : "the link below"
+    const next = url === null ? `${approveElsewhere(task)}, on the machine` : "the link below"
     return refuseMalformed({ ...caller, channel: "telegram" }, "approve", "a task with this risk is not approved in a chat").pipe(
       Effect.catchIf((error) => error._tag !== "EngineUnavailable", () => Effect.void),
       Effect.catchIf((error) => !(error instanceof EngineUnavailable), Effect.die),
@@ -265,9 +280,9 @@ class Conversation {
     return Effect.gen(this, function*() {
       const caller = admitted(this.known, came)
       if (typeof caller === "string") return yield* Effect.as(this.denied.record(caller, came.identity, came.chat), nothingOut)
-      const pace = this.pace(came.chat, item.update, item.receivedAtMs)
+      const pace = this.pace({ ...came, update: item.update, atMs: item.receivedAtMs })
       // A press is always answered: its button waits for that.
-      if (pace !== "fine") return yield* Effect.as(this.toast(came, tooFast(this.options.commandsPerMinute).word), nothingOut)
+      if (pace !== "fine") return yield* Effect.as(this.toast(came, this.tooFast(came).word), nothingOut)
       const chats = yield* ChatStore
       const taken = yield* chats.take(came.data, this.options.bot, item.update)
       const reply = yield* this.taken({ item, came, caller }, taken)
@@ -278,7 +293,6 @@ class Conversation {
 
   private toast({ query }: Pressed, text: string): Effect.Effect<void> {
     return this.options.toast(query, cut(text, toastMax)).pipe(
-      Effect.timeoutOption(Duration.millis(matrix.telegram_send.timeoutMs)),
       // The press is answered by what it did as well; nobody waits for this word.
       Effect.catchAllCause(() => Effect.void),
       Effect.forkDaemon,
@@ -348,8 +362,6 @@ const hasHappened = (ask: Ask, task: Task, actor: string | null): boolean => {
   if (ask.op === "approve") return governance !== null && counted(governance, digestOf(task, governance)).some((approval) => approval.actor === actor)
   return ask.op === "resume" && task.state !== "REQUESTED" && task.state !== "APPROVED"
 }
-
-const tooFast = (perMinute: number): Reply => sentence(`Too fast: at most ${perMinute} commands a minute here. This one was not done, and I am silent until it is slower.`)
 
 export interface Talks {
   /** For `workOff`. */

@@ -127,6 +127,15 @@ const approving = (task: Task, ways: Ways): ReadonlyArray<LookButton> => {
   return url === null ? [] : [{ label: "🔗 Approve elsewhere", url }]
 }
 
+/** What to type on the machine for an approval that a chat may not give. */
+export const approveElsewhere = (task: Task): string => `opsgate task approve ${shortId(task.id)}`
+
+// Without a page to link to, the card itself has to say where.
+const elsewhere = (task: Task, ways: Ways): ReadonlyArray<string> =>
+  task.governance === null || !task.holds.includes("approval") || ways.mayApprove(risksOf(task)) || linkTo(ways, task) !== null
+    ? []
+    : [`approved on the machine only: ${approveElsewhere(task)}`]
+
 const buttonsOf = (task: Task, ways: Ways): Look["buttons"] => {
   const id = shortId(task.id)
   const why = command("❓ Why", `/why ${id}`)
@@ -143,7 +152,7 @@ const buttonsOf = (task: Task, ways: Ways): Look["buttons"] => {
     case "RUNNING":
       return [[why, ...(task.cancel === null ? [stop] : [])]]
     case "FAILED":
-      return isDead(task) && task.prunedAtMs === null ? [[command("♻️ Recover…", `/recover ${id}`), why]] : []
+      return isDead(task) && task.prunedAtMs === null ? [[command("♻️ Recover…", `/recover ${id}`), command("🗑 Dismiss…", `/dismiss ${id}`)], [why]] : []
     case "SUCCEEDED":
     case "CANCELED":
     case "EXPIRED":
@@ -165,7 +174,7 @@ export const cardLook = (facts: CardFacts, ways: Ways, given: Redactor): Look =>
     ...(task.forkedFrom === null ? [] : [`forked from ${shortId(task.forkedFrom.task)} at step ${task.forkedFrom.step}`])
   ]
   const digest = governance === null ? [] : [`digest ${digestOf(task, governance).slice(0, 8)}`]
-  const middle = [...(governance === null ? [] : governanceLines(task, governance, redactor)), ...until(task), ...stepLine(task, steps), ...lastLine(facts, redactor)]
+  const middle = [...(governance === null ? [] : governanceLines(task, governance, redactor)), ...elsewhere(task, ways), ...until(task), ...stepLine(task, steps), ...lastLine(facts, redactor)]
   // The digest is there whatever has to be left out.
   const room = cardMax - digest.join("").length - 1
   const text = [cut([...head, ...middle].map((line) => cut(line, lineMax)).join("\n"), room), ...digest].join("\n")

@@ -29,6 +29,8 @@ export const vocabulary = {
   review: { usage: "<id> pass|fail [code] [notes]", description: "Judge a task. A pass says that everything on the checklist is fine; a fail needs a code.", op: "review" },
   resume: { usage: "<id>", description: "Let an approved task go.", op: "resume" },
   recover: { usage: "<id> <reason>", description: "Bring back a task that failed, was canceled or has expired.", op: "recover" },
+  redrive: { usage: "<id> <reason>", description: "Take a task out of the dead letter and run it again; the same as /recover.", op: "recover" },
+  dismiss: { usage: "<id> <reason>", description: "Take a failed task out of the dead letter for good.", op: "dismiss" },
   stop: { usage: "<id> <reason>", description: "Cancel a task.", op: "cancel" },
   cancel: { usage: "<id> <reason>", description: "The same as /stop.", op: "cancel" },
   fork: { usage: "<id> <step> <reason>", description: "Run a task again from a step on, as a new task.", op: "fork" },

@@ -158,6 +158,7 @@ const listOf = (rest: string): Made => {
 }
 
 const orNull = (text: string): string | null => (text === "" ? null : text)
+const recovering = (name: Name) => (rest: string): Made => withReason(rest, (task, reason) => asked(name, { op: "recover", task, reason }))
 const canceling = (name: Name) => (rest: string): Made => withReason(rest, (task, reason) => asked(name, { op: "cancel", task, reason }))
 
 const readers: Readonly<Record<Name, (rest: string) => Made>> = {
@@ -171,7 +172,9 @@ const readers: Readonly<Record<Name, (rest: string) => Made>> = {
   plan: planOf,
   review: reviewOf,
   resume: (rest) => onTask(rest, (task, note) => asked("resume", { op: "resume", task, reason: orNull(note) })),
-  recover: (rest) => withReason(rest, (task, reason) => asked("recover", { op: "recover", task, reason })),
+  recover: recovering("recover"),
+  redrive: recovering("redrive"),
+  dismiss: (rest) => withReason(rest, (task, reason) => asked("dismiss", { op: "dismiss", task, reason })),
   stop: canceling("stop"),
   cancel: canceling("cancel"),
   fork: forkOf,

@@ -42,7 +42,7 @@ interface KeyRow {
 const keyOf = ({ at, channel, conflicts, fingerprint, key, op, replays }: KeyRow): KeyRecord => ({ ...ownerOf(key), op, fingerprint, channel, firstMs: at, replays, conflicts })
 
 // As the index `event_key` has it.
-const used = "type IN ('idempotency.replayed', 'idempotency.conflict', 'idempotency.in_progress') AND payload ->> '$.key' = substr(k.key, instr(k.key, char(10)) + 1) AND actor = substr(k.key, 1, max(0, instr(k.key, char(10)) - 1))"
+const used = "(type = 'idempotency.replayed' OR type = 'idempotency.conflict' OR type = 'idempotency.in_progress') AND payload ->> '$.key' = substr(k.key, instr(k.key, char(10)) + 1) AND actor = substr(k.key, 1, max(0, instr(k.key, char(10)) - 1))"
 
 /** The text of the view is asked directly, so that files of an earlier version are read as well. */
 export const reading = (all: All): Pick<EngineReader["Type"], "commands" | "keys"> => ({

@@ -39,6 +39,8 @@ export const make = (chats: Chats, job: Job, { isHeld, out: toldOut, record, wal
     sent: (id, message) => stored(() => chats.sent(id, message, wallMs())),
     retry: (id, error, againAtMs) => stored(() => chats.retry(id, error, againAtMs, wallMs())),
     hurry: stored(chats.hurry),
+    pause: (name, untilMs) => stored(() => chats.pause(name, untilMs, wallMs())),
+    pauses: stored(() => chats.pauses(wallMs())),
     giveUp: (id, error, event) =>
       stored(() => {
         if (chats.giveUp(id, error)) record(event, wallMs())

@@ -47,6 +47,8 @@ const bodyOf = (text: string): Body => JSON.parse(text)
 /** Worked off updates, deliveries that are over and old tokens are kept for so long, to tell a repeat from something new. */
 export const chatKeepMs = 7 * 86_400_000
 const forgottenAtOnce = 200
+/** What may wait lets so many of all messages go first that are stored after it. Its places are odd and the others' even, so no two are one. */
+const lateBy = 200
 /** Chats that have a limit a minute: groups and channels, whose ids are negative. What was sent to them is kept for that minute. */
 const isLimited = (chat: string): boolean => chat.startsWith("-")
 const sentKeptMs = 60_000
@@ -74,13 +76,19 @@ const prepareInbox = (db: Database.Database) => ({
 })
 
 const prepareOut = (db: Database.Database) => ({
-  insert: db.prepare("INSERT INTO delivery (chat, ref, card, body, state, tries, not_before_ms, error, at_ms) VALUES (?, ?, ?, ?, 'waits', 0, 0, NULL, ?) ON CONFLICT DO NOTHING"),
+  insert: db.prepare(
+    `INSERT INTO delivery (chat, ref, card, body, state, tries, not_before_ms, error, at_ms, place)
+     VALUES (?, ?, ?, ?, 'waits', 0, ?, ?, ?, COALESCE(?, 2 * ((SELECT COALESCE(MAX(id), 0) + 1 FROM delivery) + ?) + ?)) ON CONFLICT DO NOTHING`
+  ),
+  waiting: db.prepare<[string, string, string], { place: number; not_before_ms: number; error: string | null; answers: number | null }>(
+    "SELECT place, not_before_ms, error, body ->> '$.answers' AS answers FROM delivery WHERE chat = ? AND card = ? AND state = 'waits' AND ref <> ?"
+  ),
   replace: db.prepare("UPDATE delivery SET state = 'replaced', body = NULL WHERE chat = ? AND card = ? AND state = 'waits' AND ref <> ?"),
   known: db.prepare<[string], { id: number }>("SELECT id FROM delivery WHERE ref = ?"),
   isDead: db.prepare<[string], { why: string }>("SELECT why FROM chat_dead WHERE chat = ?"),
   due: db.prepare<[number], DeliveryRow>(
-    `SELECT d.id, d.chat, d.ref, d.card, d.body, d.tries, d.not_before_ms, d.at_ms, d.parts, c.message FROM (SELECT chat, MIN(id) AS id FROM delivery WHERE state = 'waits' GROUP BY chat) AS first
-     JOIN delivery AS d ON d.id = first.id LEFT JOIN card AS c ON c.chat = d.chat AND c.task = d.card ORDER BY d.not_before_ms, d.id LIMIT ?`
+    `SELECT d.id, d.chat, d.ref, d.card, d.body, d.tries, d.not_before_ms, d.at_ms, d.parts, c.message FROM (SELECT chat, MIN(place) AS place FROM delivery WHERE state = 'waits' GROUP BY chat) AS first
+     JOIN delivery AS d ON d.chat = first.chat AND d.place = first.place AND d.state = 'waits' LEFT JOIN card AS c ON c.chat = d.chat AND c.task = d.card ORDER BY d.not_before_ms, d.id LIMIT ?`
   ),
   part: db.prepare("UPDATE delivery SET parts = ?, tries = 0 WHERE id = ? AND state = 'waits'"),
   hurry: db.prepare("UPDATE delivery SET not_before_ms = 0 WHERE state = 'waits' AND not_before_ms > 0 AND error <> 'http_429'"),
@@ -88,6 +96,9 @@ const prepareOut = (db: Database.Database) => ({
   addSent: db.prepare("INSERT INTO chat_sent (chat, at_ms, delivery) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"),
   forgetSent: db.prepare("DELETE FROM chat_sent WHERE chat = ? AND at_ms < ?"),
   lately: db.prepare<[number], { chat: string; at_ms: number }>("SELECT chat, at_ms FROM chat_sent WHERE at_ms >= ? ORDER BY chat, at_ms"),
+  pause: db.prepare("INSERT INTO chat_pause (name, until_ms) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET until_ms = MAX(until_ms, excluded.until_ms)"),
+  pauses: db.prepare<[number], { name: string; until_ms: number }>("SELECT name, until_ms FROM chat_pause WHERE until_ms > ?"),
+  forgetPauses: db.prepare("DELETE FROM chat_pause WHERE until_ms <= ?"),
   one: db.prepare<[number], { chat: string; card: string | null }>("SELECT chat, card FROM delivery WHERE id = ?"),
   end: db.prepare("UPDATE delivery SET state = ?, body = NULL, error = ? WHERE id = ? AND state = 'waits'"),
   retry: db.prepare("UPDATE delivery SET tries = tries + 1, not_before_ms = ?, error = ? WHERE id = ? AND state = 'waits'"),
@@ -201,6 +212,11 @@ const sendingOf = (sql: ReturnType<typeof prepareOut>) => {
     },
     giveUp: (id: number, error: string): boolean => sql.end.run("given_up", error, id).changes > 0,
     hurry: (): number => sql.hurry.run().changes,
+    pause: (name: string, untilMs: number, nowMs: number): void => {
+      sql.forgetPauses.run(nowMs)
+      sql.pause.run(name, untilMs)
+    },
+    pauses: (nowMs: number) => sql.pauses.all(nowMs).map(({ name, until_ms }) => ({ name, untilMs: until_ms })),
     bury: (chat: string, why: string, nowMs: number): void => {
       sql.bury.run(chat, why, nowMs)
       sql.buryDeliveries.run(why, chat)
@@ -209,19 +225,25 @@ const sendingOf = (sql: ReturnType<typeof prepareOut>) => {
   }
 }
 
+// A look that replaces the answer to somebody's words is the answer to them.
+const answering = (body: Body, answers: number | null): Body => (body._tag === "Text" && body.answers === undefined && answers !== null ? { ...body, answers } : body)
+
 /** The rows of chats. Every function is called within a transaction; instants are Unix milliseconds. */
 export const make = (db: Database.Database) => {
   const sql = prepareOut(db)
   const store = ({ deliveries, tokens }: Outgoing, nowMs: number): void => {
-    for (const { anew, body, card, chat, last, ref, shown } of deliveries) {
+    for (const { anew, body, card, chat, last, mayWait, ref, shown } of deliveries) {
       if (sql.isDead.get(chat) !== undefined || sql.known.get(ref) !== undefined) continue
+      // The latest look goes where the one went that it replaces, and no earlier than that was told to.
+      const before = card === null || anew === true ? undefined : sql.waiting.get(chat, card, ref)
       if (card !== null) {
         sql.replace.run(chat, card, ref)
         sql.addCard.run(chat, card)
         sql.show.run(shown ?? null, last === true ? 1 : 0, chat, card)
         if (anew === true) sql.leaveCard.run(chat, card)
       }
-      sql.insert.run(chat, ref, card, JSON.stringify(body), nowMs)
+      const place = mayWait === true ? [lateBy, 1] : [0, 0]
+      sql.insert.run(chat, ref, card, JSON.stringify(answering(body, before?.answers ?? null)), before?.not_before_ms ?? 0, before?.error ?? null, nowMs, before?.place ?? null, ...place)
     }
     for (const { ask, chat, expiresAtMs, task, token } of tokens) sql.insertToken.run(token, chat, task, ask, expiresAtMs)
     sql.forgetTokens.run(nowMs - chatKeepMs, forgottenAtOnce)

@@ -12,7 +12,7 @@ import type { EventRow } from "./Rows.ts"
 import type { Store } from "./Store.ts"
 
 // As the index `event_prunable` has it: SQLite uses a partial index only where the condition is the same.
-const prunableEvents = `task = ? AND payload IS NOT NULL AND (type IN (${prunableTypes.map((type) => `'${type}'`).join(", ")}) OR (type = 'task.queued' AND length(payload) > ${queuedMax}))
+const prunableEvents = `task = ? AND payload IS NOT NULL AND (${prunableTypes.map((type) => `type = '${type}'`).join(" OR ")} OR (type = 'task.queued' AND length(payload) > ${queuedMax}))
   AND json_extract(payload, '$.command') IS NULL AND json_extract(payload, '$.bulk') IS NULL`
 
 interface EndedRow {

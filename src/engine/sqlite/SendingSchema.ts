@@ -12,3 +12,15 @@ CREATE TABLE chat_sent (                                           -- messages o
   PRIMARY KEY (chat, at_ms, delivery)
 ) STRICT, WITHOUT ROWID;
 `
+
+/** The order of what waits for a chat, and pauses that the service asked for. */
+export const places = `
+ALTER TABLE delivery ADD COLUMN place INTEGER NOT NULL DEFAULT 0;  -- what waits for a chat goes in this order
+UPDATE delivery SET place = 2 * id;
+DROP INDEX delivery_waits;
+CREATE INDEX delivery_waits ON delivery (chat, place) WHERE state = 'waits';
+CREATE TABLE chat_pause (                                          -- until when the service asked to be left alone
+  name      TEXT PRIMARY KEY,                                      -- a chat, or poll:<bot>
+  until_ms  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`

@@ -57,6 +57,7 @@ export interface Store extends Transaction {
   readonly peek: (id: string) => Task | undefined
   /** Writes the rows of tasks anew, specs included, behind all others. Nothing that is counted may have changed. */
   readonly replace: (tasks: ReadonlyArray<Task>) => void
+  readonly epoch: () => Epoch | null
   readonly insertEpoch: (epoch: Epoch, atMs: number) => void
   readonly updateEpoch: (epoch: Epoch) => void
 }
@@ -368,6 +369,7 @@ export const make = (db: Database.Database, instants: Instants["Type"], marker: 
     schedulesDue: (nowMs, limit) => isAtRest() ? { due: [], waiting: [], nextMs: null } : schedules.due(nowMs, limit),
     apply,
     append,
+    epoch: standing.epoch,
     insertEpoch,
     updateEpoch,
     seal: deltas.write,

@@ -92,6 +92,7 @@ export const chatroom = (change: Partial<TalkOptions> = {}) => {
     mayApprove: () => true,
     link: null,
     toast: (_query, text) => Effect.sync(() => void toasts.push(text)),
+    met: () => Effect.void,
     ...change
   }
   const shown: Array<Shown> = []

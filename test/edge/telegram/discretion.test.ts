@@ -1,4 +1,6 @@
 /** What nobody may see: the token anywhere, and secrets of payloads in a chat. Real processes; everything that they have written is looked through. */
+import { once } from "node:events"
+import { createServer } from "node:net"
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { join } from "node:path"
 import { expect, it, onTestFinished } from "vitest"
@@ -24,6 +26,14 @@ const commandLines = (): ReadonlyArray<string> =>
       return []
     }
   })
+
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, "127.0.0.1")
+  await once(server, "listening")
+  const address = server.address()
+  server.close()
+  return typeof address === "object" && address !== null ? address.port : 0
+}
 
 const secret = token.slice(token.indexOf(":") + 1)
 const holds = (text: string): boolean => text.includes(secret)
@@ -86,6 +96,31 @@ it("a token that is none stops the bot without being told, and the server goes o
   expect((await all.home.run(["ops-summary"])).stdout).toContain("telegram_stopped")
 }, 60_000)
 
+it("the secret of the webhook, which looks like nothing, is in no answer, log or file of the server once it is loaded", async () => {
+  const hook = "plain-words-that-are-the-hook"
+  const port = await freePort()
+  const webhook = { port, url: `http://127.0.0.1:${port}/hook`, secret_file: "hook" }
+  const all = await phones(onTestFinished, { kinds: { note: light(["true"]) }, people, telegram: { webhook, chats: [5], notify: [-7] } })
+  all.home.write("hook", `${hook}\n`)
+  const server = await all.home.serve({ mayTakeMs: 60_000 })
+  await all.asks(ada, `/newtask note the words are ${hook}`, "note")
+  const id = all.home.tasks()[0]?.id ?? ""
+  expect((await all.asks(ada, `/status ${id}`, "payload of")).text).toContain("the words are [redacted")
+  await all.asks(ada, `/newtask ${hook} x`, "not done")
+  await all.asks(ada, `/stop ${id} ${hook}`, "not done")
+  // An answer shows the message that it answers; what the bot itself says is its text and its buttons.
+  const shown = (await all.see(ada)).filter(({ by_bot }) => by_bot).map(({ buttons, caption, text }) => JSON.stringify({ buttons, caption, text }))
+  expect(shown.length).toBeGreaterThan(3)
+  for (const one of shown) expect(one).not.toContain(hook)
+  expect(server.stderr()).not.toContain(hook)
+  const logs = filesIn(join(all.home.dataDir)).filter(([path]) => path.endsWith(".jsonl") || path.includes("log"))
+  expect(logs.length).toBeGreaterThan(0)
+  for (const [path, text] of logs) expect(text.includes(hook), path).toBe(false)
+  // What can hardly be meant is said at the start.
+  expect(server.stderr()).toContain("telegram.chats names 5: numbers of groups are negative")
+  expect(server.stderr()).toContain("telegram.notify names -7, which telegram.chats does not")
+}, 90_000)
+
 it("of thirty secrets of a payload none is seen in a chat, whatever is asked there, by whoever may ask", async () => {
   const kinds = {
     echo: light(["/bin/sh", "-c", "cat >&2; exit 3"], { payload: schema, retry: { attempts: 1 } }),
@@ -108,7 +143,8 @@ it("of thirty secrets of a payload none is seen in a chat, whatever is asked the
   const record: ReadonlyArray<object> = await all.fake.sim("record")
   const sent = record.filter((call) => "method" in call && call.method !== "getUpdates")
   expect(sent.length).toBeGreaterThan(30)
-  const shown = JSON.stringify(sent)
+  // What the bot has said, and not what the service answers: that repeats the message of the person that was answered.
+  const shown = JSON.stringify(sent.map((call) => ({ ...call, answer: null })))
   expect(found(shown)).toEqual([])
   expect(found(shown.replaceAll("\\\\", "\\").replaceAll("\\n", "\n").replaceAll("\\\"", "\""))).toEqual([])
   const papers = (await Promise.all([ada, vic].map(all.see))).flat().flatMap(({ document }) => (document === undefined ? [] : [document.file_id]))

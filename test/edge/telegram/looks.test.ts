@@ -11,7 +11,7 @@ import { plainly } from "../../../src/domain/Redaction.ts"
 import { newTask } from "../../../src/domain/Request.ts"
 import { shortId } from "../../../src/domain/TaskState.ts"
 import { BotApi, BotApiFailed } from "../../../src/edge/telegram/BotApi.ts"
-import { menusOf, setMenus } from "../../../src/edge/telegram/Menus.ts"
+import { menusOf, menus } from "../../../src/edge/telegram/Menus.ts"
 import { inChat } from "../../../src/edge/telegram/Sentences.ts"
 import { messageMax, sayOrPaper } from "../../../src/edge/telegram/Parts.ts"
 import { cardLook, cardMax } from "../../../src/edge/telegram/TaskCard.ts"
@@ -58,6 +58,19 @@ describe("a look", () => {
     const room = chatroom()
     await room.on(Effect.gen(function*() {
       expect(last(yield* room.type(vic, text)).length).toBeGreaterThan(3)
+    }))
+  })
+
+  it("shows what the plan says to those who may say yes to it, in private", async () => {
+    const room = chatroom()
+    await room.on(Effect.gen(function*() {
+      yield* room.type(ada, "/newtask deploy x")
+      const id = shortId((yield* onlyTask).id)
+      yield* room.type(ada, `/plan ${id}\nscope: one host\nrisks: none\ntest plan: look\nrollback plan: password=hunter2hunter2\napproval impact: none`)
+      const said = (yield* room.type(bob, `/status ${id}`)).join("\n\n")
+      expect(said).toContain(`plan of ${id}\napproval_impact: none\nrisks: none\nrollback_plan: password=[redacted]\nscope: one host\ntest_plan: look`)
+      expect((yield* room.type(vic, `/status ${id}`)).join("\n")).not.toContain("one host")
+      expect((yield* room.type(bob, `/status ${id}`, { chat: group })).join("\n")).not.toContain("one host")
     }))
   })
 
@@ -194,6 +207,9 @@ describe("commands of the command line", () => {
     ["opsgate why abc123", "/why abc123"],
     ["opsgate queues", "/queues"],
     ["opsgate schedules", "/cron"],
+    ["opsgate redrive --task abc123 --reason <text>", "/redrive abc123 <reason>"],
+    ["opsgate dead dismiss abc123 --reason <text>", "/dismiss abc123 <reason>"],
+    ["opsgate redrive --all", null],
     ["opsgate serve", null],
     ["opsgate task kill abc123 --reason \"<why>\"", null],
     ["opsgate task submit x <payload>", null],
@@ -219,7 +235,8 @@ describe("the menus", () => {
         })
       })
     })
-    return { calls, told: () => Effect.runPromise(Effect.provide(setMenus(everybody), api)) }
+    const made = () => Effect.runSync(Effect.provide(menus(everybody), api))
+    return { calls, made, told: () => Effect.runPromise(made().all) }
   }
 
   it("are told to each person by his roles, once", async () => {
@@ -230,6 +247,17 @@ describe("the menus", () => {
     const menu = (chat: number) => menusOf(everybody).find((one) => one.chat === chat)?.menu.map(({ command }) => command)
     expect(menu(vic)).not.toContain("newtask")
     expect(menu(bob)).toContain("approve")
+  })
+
+  it("of somebody who had never spoken to the bot is told when he does, once", async () => {
+    let isNew = true
+    const { calls, made } = played((method) => isNew ? new BotApiFailed({ method, code: "http_400", description: "chat not found", retryAfterMs: null, migrateTo: null }) : Effect.succeed(true))
+    const { all, met } = made()
+    expect(await Effect.runPromise(all)).toBe(0)
+    isNew = false
+    const before = calls.length
+    await Effect.runPromise(Effect.all([met(String(vic)), met(String(vic)), met("999")]))
+    expect(calls.slice(before)).toEqual([["setMyCommands", { type: "chat", chat_id: vic }]])
   })
 
   it("that the service refuses keep nobody from theirs", async () => {

@@ -21,7 +21,7 @@ type Play = (offset: number | undefined, count: number) => Effect.Effect<unknown
 const steps = 300
 
 /** Polls until `ms` of virtual time have passed. */
-const polling = (ms: number, play: Play, takes: (count: number) => boolean = () => true) => {
+const polling = (ms: number, play: Play, takes: (count: number) => boolean = () => true, remembered: ReadonlyArray<{ readonly name: string; readonly untilMs: number }> = []) => {
   const calls: Array<Call> = []
   const kept: Array<number> = []
   let offset: number | null = null
@@ -35,7 +35,10 @@ const polling = (ms: number, play: Play, takes: (count: number) => boolean = () 
         return play(asked, calls.length)
       })
   })
+  const paused: Array<{ readonly name: string; readonly untilMs: number }> = []
   const store = Layer.mock(ChatStore, {
+    pauses: Effect.succeed(remembered),
+    pause: (name, untilMs) => Effect.sync(() => void paused.push({ name, untilMs })),
     offset: () => Effect.sync(() => offset),
     receive: (_bot, updates, behind) =>
       Effect.suspend(() => {
@@ -54,7 +57,7 @@ const polling = (ms: number, play: Play, takes: (count: number) => boolean = () 
     const health = yield* ChatHealth.ChatHealth
     const ended = yield* Fiber.poll(fiber)
     yield* Fiber.interrupt(fiber)
-    return { calls, kept, offset, ended, trouble: health.trouble() }
+    return { calls, kept, offset, ended, paused, trouble: health.trouble() }
   }).pipe(Effect.provide([api, store, ChatHealth.layer]), Effect.provide(TestContext.TestContext), Effect.runPromise)
 }
 
@@ -90,8 +93,22 @@ describe("the poller", () => {
   })
 
   it("leaves the service alone for as long as it asks", async () => {
-    const { calls } = await polling(60_000, (_offset, count) => count === 1 ? failed("http_429", 7_000) : later)
+    const { calls, paused } = await polling(60_000, (_offset, count) => count === 1 ? failed("http_429", 7_000) : later)
     expect((calls[1]?.atMs ?? 0) - (calls[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(7_000)
+    expect(paused.map(({ name }) => name)).toEqual(["poll:7"])
+    expect(paused[0]?.untilMs).toBeLessThanOrEqual(calls[1]?.atMs ?? 0)
+    expect(paused[0]?.untilMs).toBeGreaterThanOrEqual(7_000)
+  })
+
+  it("leaves it alone for as long as the process before was asked to, and no longer than an hour", async () => {
+    const others = [{ name: "-5", untilMs: 50_000 }, { name: "poll:8", untilMs: 50_000 }]
+    const { calls } = await polling(60_000, () => later, undefined, [...others, { name: "poll:7", untilMs: 20_000 }])
+    expect(calls[0]?.atMs).toBeGreaterThanOrEqual(20_000)
+    expect(calls[0]?.atMs).toBeLessThan(21_000)
+    const { calls: first } = await polling(60_000, () => later, undefined, others)
+    expect(first[0]?.atMs).toBe(0)
+    const { calls: late } = await polling(3_700_000, () => later, undefined, [{ name: "poll:7", untilMs: 9e12 }])
+    expect(late[0]?.atMs).toBeLessThanOrEqual(matrix.telegram_poll.retry.askedMaxMs + 20_000)
   })
 
   it("gives up a poll that hangs, and asks again", async () => {

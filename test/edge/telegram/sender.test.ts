@@ -22,14 +22,17 @@ interface Play {
   readonly takes?: (count: number) => boolean
   readonly waiting: ReadonlyArray<readonly [chat: string, ref: string]>
   readonly forMs: number
+  /** Pauses that the process before was asked for. */
+  readonly remembered?: ReadonlyArray<{ readonly name: string; readonly untilMs: number }>
   /** Polls the service as the poller does. */
   readonly polls?: (nowMs: number) => boolean
 }
 
 /** Sends until `forMs` of virtual time have passed. */
-const sending = ({ forMs, play, polls, takes = () => true, waiting: given }: Play) => {
+const sending = ({ forMs, play, polls, remembered = [], takes = () => true, waiting: given }: Play) => {
   const calls: Array<Sent> = []
   const ended: Array<string> = []
+  const paused: Array<{ readonly name: string; readonly untilMs: number }> = []
   let waiting: ReadonlyArray<Delivery> = given.map(([chat, ref], at) => ({
     id: at + 1, chat, ref, card: null, body: { _tag: "Text", text: ref, entities: [], buttons: [] }, tries: 0, notBeforeMs: 0, atMs: 0, parts: 0, message: null
   }))
@@ -52,6 +55,8 @@ const sending = ({ forMs, play, polls, takes = () => true, waiting: given }: Pla
     })
   const store = Layer.mock(ChatStore, {
     watchOut: Queue.unbounded<void>(),
+    pauses: Effect.succeed(remembered),
+    pause: (name, untilMs) => Effect.sync(() => void paused.push({ name, untilMs })),
     lately: Effect.succeed([]),
     due: () =>
       Effect.map(Clock.currentTimeMillis, (nowMs) => {
@@ -81,7 +86,7 @@ const sending = ({ forMs, play, polls, takes = () => true, waiting: given }: Pla
     }
     const exit = yield* Fiber.poll(fiber)
     yield* Fiber.interrupt(fiber)
-    return { calls, ended, exit, left: waiting.map(({ ref }) => ref) }
+    return { calls, ended, exit, paused, left: waiting.map(({ ref }) => ref) }
   }).pipe(Effect.provide([api, store, ChatHealth.layer, Logger.minimumLogLevel(LogLevel.None), Layer.succeed(Chance, { next: () => 0.999 })]), Effect.provide(TestContext.TestContext), Effect.runPromise)
 }
 
@@ -110,8 +115,18 @@ describe("the sender", () => {
   })
 
   it("leaves a chat alone for as long as it is asked to", async () => {
-    const { calls } = await sending({ play: (count) => (count === 1 ? failed("http_429", 20_000) : well), waiting: [["1", "a"]], forMs: 60_000 })
+    const { calls, paused } = await sending({ play: (count) => (count === 1 ? failed("http_429", 20_000) : well), waiting: [["1", "a"]], forMs: 60_000 })
     expect((calls[1]?.atMs ?? 0) - (calls[0]?.atMs ?? 0)).toBeGreaterThanOrEqual(20_000)
+    expect(paused).toEqual([{ name: "1", untilMs: (calls[0]?.atMs ?? 0) + 20_000 }])
+  })
+
+  it("leaves a chat alone for as long as the process before was asked to, and no other", async () => {
+    const remembered = [{ name: "1", untilMs: 20_000 }, { name: "poll:7", untilMs: 50_000 }]
+    const { calls } = await sending({ play: () => well, remembered, waiting: [["1", "a"], ["2", "b"]], forMs: 40_000 })
+    const at = (text: string) => calls.find((call) => call.text.startsWith(text))?.atMs ?? Infinity
+    expect(at("a")).toBeGreaterThanOrEqual(20_000)
+    expect(at("a")).toBeLessThan(21_000)
+    expect(at("b")).toBeLessThan(3000)
   })
 
   it("stops when the service does not know the token, says so, and gives nothing up", async () => {

@@ -213,6 +213,33 @@ describe("a button", () => {
     }))
   })
 
+  it("whose press was refused works for the next one who may, the very same button", async () => {
+    const room = chatroom()
+    await room.on(Effect.gen(function*() {
+      yield* room.type(ada, "/newtask deploy x", { chat: group })
+      const token = room.token("Approve")
+      yield* room.press(vic, "Approve", { chat: group, token })
+      expect(room.toasts.at(-1)).toContain("vic may not approve")
+      yield* room.press(bob, "Approve", { chat: group, token })
+      expect((yield* onlyTask).state).toBe("APPROVED")
+      yield* room.press(bob, "Approve", { chat: group, token })
+      expect(room.toasts.at(-1)).toMatch(/^already approved by bob/)
+    }))
+  })
+
+  it("is answered whenever it is pressed, by whomever that is listened to", async () => {
+    const room = chatroom({ commandsPerMinute: 4 })
+    await room.on(Effect.gen(function*() {
+      yield* room.type(ada, "/newtask deploy x", { chat: group })
+      const token = room.token("Approve")
+      const presses = [[vic, token], [bob, token], [bob, token], [ada, "v1:AAAAAAAAAAAAAAAAAAAAAA"], [bob, token], [bob, "none"]] as const
+      for (const [who, word] of presses) yield* room.press(who, "Approve", { chat: group, token: word })
+      expect(room.toasts).toHaveLength(presses.length)
+      expect(room.toasts.every((text) => text.length > 0 && text.length <= 200)).toBe(true)
+      expect(room.toasts.at(-1)).toMatch(/^Too fast: at most 4 commands a minute here, 2 of one person/)
+    }))
+  })
+
   it("of one chat does nothing in another, and made-up words do nothing", async () => {
     const room = chatroom()
     await room.on(Effect.gen(function*() {
@@ -257,6 +284,15 @@ describe("a button", () => {
       expect(room.shown.at(-1)?.buttons.flat()[0]?.url).toBe(`https://ops.example/task/${task.id}`)
       expect(yield* eventsOf("approval.given")).toEqual([])
       expect(yield* eventsOf("command.refused")).toHaveLength(1)
+    }))
+  })
+
+  it("is words to type on the machine where there is no page to link to", async () => {
+    const room = chatroom({ mayApprove: () => false })
+    await room.on(Effect.gen(function*() {
+      expect(last(yield* room.type(ada, "/newtask launch x"))).toContain(`approved on the machine only: opsgate task approve ${yield* short}`)
+      expect(room.buttons()).not.toContain("🔗 Approve elsewhere")
+      expect(last(yield* room.type(bob, `/approve ${yield* short}`))).toContain(`next: opsgate task approve ${yield* short}, on the machine`)
     }))
   })
 })

@@ -37,6 +37,8 @@ describe("a command in a chat", () => {
     ["/cancel 3f9a1c enough", { op: "cancel", task: "3f9a1c", reason: "enough" }],
     ["/resume 3f9a1c", { op: "resume", task: "3f9a1c", reason: null }],
     ["/recover 3f9a1c the disk is back", { op: "recover", task: "3f9a1c", reason: "the disk is back" }],
+    ["/redrive 3f9a1c the disk is back", { op: "recover", task: "3f9a1c", reason: "the disk is back" }],
+    ["/dismiss 3f9a1c of no use", { op: "dismiss", task: "3f9a1c", reason: "of no use" }],
     ["/fork 3f9a1c 2 step two was wrong", { op: "fork", task: "3f9a1c", step: 2, reason: "step two was wrong" }],
     ["/reconcile 3f9a1c succeeded seen in the list", { op: "reconcile", task: "3f9a1c", outcome: "succeeded", reason: "seen in the list" }],
     ["/reconcile 3f9a1c RETRY not there", { op: "reconcile", task: "3f9a1c", outcome: "retry", reason: "not there" }],
@@ -103,6 +105,7 @@ describe("a command in a chat", () => {
     ["/review 3f9a1c fail because", "review: a review that fails says why: policy_conflict, missing_tests, insufficient_plan, high_risk_unmitigated, artifact_incomplete or other"],
     ["/plan 3f9a1c", "plan: the plan misses scope, risks, test_plan, rollback_plan, approval_impact"],
     ["/plan 3f9a1c scope: x", "plan: the plan misses risks, test_plan, rollback_plan, approval_impact"],
+    [`/plan 3f9a1c\nscope: ${"x".repeat(4001)}\nrisks: a\ntest plan: b\nrollback plan: c\napproval impact: d`, "plan: scope has at most 4000 characters"],
     ["/plan 3f9a1c {\"scope\": 1}", "plan: the plan misses scope, risks, test_plan, rollback_plan, approval_impact"],
     ["/list x", "list: it wants a state (REQUESTED, APPROVED, QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELED, EXPIRED), a number from 1 to 20, or both"]
   ])("%s is answered with what to type", (text, wanted) => {

@@ -16,7 +16,7 @@ import { begin, type Finding, opened, type Outcome, reclaim, type Reclaimed, set
 import { taskIdFrom } from "../../../src/domain/Ids.ts"
 import { ownedKey } from "../../../src/domain/Idempotency.ts"
 import { KindUnknown } from "../../../src/domain/Kind.ts"
-import type { Held } from "../../../src/domain/Lease.ts"
+import { type Epoch, epochFacts, type Held } from "../../../src/domain/Lease.ts"
 import type { Now } from "../../../src/domain/Now.ts"
 import { onTask } from "../../../src/domain/OnTask.ts"
 import { TaskNotFound } from "../../../src/domain/Refusal.ts"
@@ -325,12 +325,12 @@ export const table = {
 
   openEpoch: row(25, fc.record({ leaseMs: fc.constantFrom(600_000, 30_000, 600_000, 1_000), fit: mostly }), (world, { fit, leaseMs }) => {
     if (fit && world.inForce) return []
-    const event = (now: Now) => ({
+    const event = (now: Now, last: Epoch | null) => ({
       type: "epoch.started" as const,
       task: null,
       trace: null,
       actor: "system:runtime",
-      payload: { epoch: now.epoch, why: "boot", pid: 1, mono_ms: now.monoMs }
+      payload: { epoch: now.epoch, why: "boot", pid: 1, mono_ms: now.monoMs, last: epochFacts(last) }
     })
     return [{ on: (engine) => engine.openEpoch(leaseMs, event) }]
   }),

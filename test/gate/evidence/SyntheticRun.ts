@@ -101,7 +101,7 @@ export const journalOf = (scenario: string, seed: number): Journal => ({
 })
 
 const check = (id: string, measure: string | null, n_min: number) => ({
-  id, title: `About ${id}`, measure, rule: "census", n_min, traffic_classes: ["fault"], remedy: `Look at ${id}.`
+  id, title: `About ${id}`, measure, rule: "census", n_min, population: "All.", traffic_classes: ["fault"], worlds: ["machine"], exclusions: [], remedy: `Look at ${id}.`
 })
 
 export const scorecard = {
@@ -109,6 +109,7 @@ export const scorecard = {
   name: "synthetic",
   title: "A scorecard for tests",
   ceiling: "GO",
+  censored_max_ppm: 50_000,
   checks: [
     check("chain", "chainIntact", 30),
     check("complete", "scenariosComplete", 3),

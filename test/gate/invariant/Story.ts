@@ -1,7 +1,7 @@
 /** Short histories, written the way they are told: drafts of events become a chained log, the rest is filled in. */
 import { canonical, sha256 } from "../../../gate/invariant/Canonical.ts"
 import { hashOf } from "../../../gate/invariant/chainIntact.ts"
-import type { Burst, ChatCall, ChatCommand, ChatHistory, Effect, Fault, Journal, LogEvent, Request, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
+import type { Burst, ChatCall, ChatCommand, ChatHistory, DeclaredKind, Effect, Fault, Journal, LogEvent, Request, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
 import type { Measurement } from "../../../gate/Verdict.ts"
 
 type Payload = Readonly<Record<string, unknown>>
@@ -12,6 +12,8 @@ export interface Draft {
   readonly payload: Payload | null
   readonly at: number
   readonly actor?: string
+  /** Without it, all events of a task have one of their own. */
+  readonly trace?: string | null
 }
 
 export const event = (type: string, task: string | null, payload: Payload = {}, at = 1_000_000): Draft => ({ type, task, payload, at })
@@ -22,25 +24,28 @@ export const by = (actor: string, draft: Draft): Draft => ({ ...draft, actor })
 /** Gives drafts their places in one chain. */
 export const chain = (drafts: ReadonlyArray<Draft>, stream = "store"): ReadonlyArray<LogEvent> => {
   const events: Array<LogEvent> = []
-  for (const { actor = "system:runtime", at, payload, task, type } of drafts) {
+  for (const { actor = "system:runtime", at, payload, task, trace = task === null ? null : sha256(task).slice(0, 32), type } of drafts) {
     const prev = events.at(-1)?.hash ?? "0".repeat(64)
-    const header = { v: 1, stream, seq: events.length + 1, at, type, task, trace: null, actor, payload_sha256: sha256(canonical(payload)), prev }
+    const header = { v: 1, stream, seq: events.length + 1, at, type, task, trace, actor, payload_sha256: sha256(canonical(payload)), prev }
     events.push({ ...header, payload, hash: hashOf(header) })
   }
   return events
 }
 
 export const requested = (task: string, over: Payload = {}) =>
-  event("task.requested", task, { from: null, by: "submit", class: "heavy", dispatch_key: task, holds: [], key: `key-${task}`, ...over })
+  event("task.requested", task, { from: null, by: "submit", kind: "exec", class: "heavy", dispatch_key: task, holds: [], key: `key-${task}`, command: { op: "submit", channel: "cli", key: `key-${task}`, reason: null }, ...over })
 export const approved = (task: string) => event("task.approved", task, { from: "REQUESTED", by: "release" })
 export const queued = (task: string, over: Payload = {}) => event("task.queued", task, { from: "APPROVED", by: "resume", available_at_ms: 0, ...over })
-export const running = (task: string, turn = 1) => event("task.running", task, { from: "QUEUED", by: "claim", attempt: turn, generation: turn, epoch: 1, worker: "w" })
+export const running = (task: string, turn = 1, over: Payload = {}) =>
+  event("task.running", task, { from: "QUEUED", by: "claim", attempt: turn, generation: turn, epoch: 1, worker: "w", ...over })
+/** A process begins. */
+export const epoch = (number: number, over: Payload = {}) => event("epoch.started", null, { epoch: number, why: "boot", mono_ms: 0, ...over })
 export const intent = (task: string, turn = 1, over: Payload = {}) =>
   event("effect.intent", task, { step: 1, effect: "dangerous", attempt: turn, generation: turn, dispatch_key: task, mono_ms: 0, start_before_mono_ms: 10_000, ...over })
 export const succeeded = (task: string, turn = 1, over: Payload = {}) =>
   event("task.succeeded", task, { from: "RUNNING", by: "settle", attempt: turn, generation: turn, result: {}, ...over })
-export const queuedAgain = (task: string, by: string, turn = 1) =>
-  event("task.queued", task, { from: "RUNNING", by, attempt: turn, generation: turn, available_at_ms: 0, code: "x", error: "" })
+export const queuedAgain = (task: string, by: string, turn = 1, over: Payload = {}) =>
+  event("task.queued", task, { from: "RUNNING", by, attempt: turn, generation: turn, available_at_ms: 0, code: by === "lease_lost" ? by : "x", error: "", ...over })
 export const unknownOutcome = (task: string, turn = 1) => event("task.outcome_unknown", task, { attempt: turn, generation: turn, code: "supervisor_gone" })
 
 /** From nothing to the queue. */
@@ -87,6 +92,10 @@ export const burst = (id: string, calls: ReadonlyArray<number>, over: Partial<Bu
 
 export const chatting = (over: Partial<ChatHistory>): ChatHistory => ({ commands: [], bursts: [], calls: [], violations: [], ...over })
 
+/** A kind as the configuration has it. */
+export const kindOf = (over: Partial<DeclaredKind> = {}): DeclaredKind =>
+  ({ attempts: 3, base_ms: 1000, cap_ms: 60_000, approval_ttl_ms: 1_000_000, fails: false, ...over })
+
 interface Told {
   readonly id?: string
   readonly events?: ReadonlyArray<Draft>
@@ -123,6 +132,7 @@ export const scenario = ({ effects = [], events = [], id = "one", journal = {}, 
     faults: [],
     summaries: [],
     restarts: [],
+    kinds: { exec: kindOf() },
     ...journal
   }
 })

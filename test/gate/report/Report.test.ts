@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { codeSpan, escapeText } from "../../../gate/report/Markdown.ts"
-import { renderReport, type ReportInput } from "../../../gate/report/Report.ts"
+import { codeSpan, escapeText, linkTo } from "../../../gate/report/Markdown.ts"
+import { renderReport, type ReportInput, selfTestLine } from "../../../gate/report/Report.ts"
 import { template } from "../../../gate/report/Template.ts"
 import type { Line, Result } from "../../../gate/scorecard/Scorecard.ts"
 import { journalOf } from "../evidence/SyntheticRun.ts"
@@ -24,7 +24,7 @@ describe("the report", () => {
     const text = renderReport(inputOf(result(line("x", { verdict: "FAIL", title: hostile, reason: hostile, remedy: hostile, offenders: [hostile] })), { run: hostile, repeat: () => hostile }))
     const plainReport = renderReport(inputOf(result(line("x", { verdict: "FAIL", title: "a", reason: "a", remedy: "a", offenders: ["a"] }))))
     expect(text.split("\n")).toHaveLength(plainReport.split("\n").length)
-    const outsideCode = text.replace(/(`+) ?[^\n]*?[^`]\1(?!`)/g, "")
+    const outsideCode = text.replaceAll("[metrics.json](metrics.json)", "").replace(/(`+) ?[^\n]*?[^`]\1(?!`)/g, "")
     expect(outsideCode).not.toMatch(/(?<!\\)[[<@]|(?<!\\)!\[|https:|www\.evil|\p{Cc}(?<!\n)|\u202e/u)
   })
 
@@ -50,10 +50,10 @@ describe("the report", () => {
   it("shows failures first, then errors, then what needs more, then the rest", () => {
     const rows = report(line("fine"), short, absent, failed).split("## Scenarios")[0]?.split("\n").filter((row) => row.startsWith("| About"))
     expect(rows).toEqual([
-      "| About lost (`lost`) | FAIL | 8/10 | all, n ≥ 10 | – |",
-      "| About absent (`absent`) | ERROR | 0/0 | all, n ≥ 10 | – |",
-      "| About rare (`rare`) | INSUFFICIENT, needs 259 more | 40/40 | at least 99 %, n ≥ 299 | ≥ 92.78 % |",
-      "| About fine (`fine`) | PASS | 10/10 | all, n ≥ 10 | – |"
+      "| About lost (`lost`) | FAIL | 8/10 | all, n ≥ 10 | – | [events/calm.jsonl](events/calm.jsonl) |",
+      "| About absent (`absent`) | ERROR | 0/0 | all, n ≥ 10 | – | [metrics.json](metrics.json) |",
+      "| About rare (`rare`) | INSUFFICIENT, needs 259 more | 40/40 | at least 99 %, n ≥ 299 | ≥ 92.78 % | [metrics.json](metrics.json) |",
+      "| About fine (`fine`) | PASS | 10/10 | all, n ≥ 10 | – | [metrics.json](metrics.json) |"
     ])
   })
 
@@ -66,15 +66,50 @@ describe("the report", () => {
   })
 
   it("gives every check that did not pass its reason, remedy and offenders", () => {
-    expect(report(failed)).toContain("### FAIL: About lost\n\n2 of 10 are bad, and none may be.\n\nTo do: Look at lost.\n\n- calm, seq 7, task t1: gone\n\n## Scenarios")
+    expect(report(failed)).toContain("- To do: Look at lost.\n\n- calm, seq 7, task t1: gone\n\n## Changes")
+    expect(report(failed)).toContain("### FAIL: About lost\n\n2 of 10 are bad, and none may be.\n\n- By how much: 2 of 10 are bad where none may be.\n")
   })
 
   it("shows how a scenario is repeated and whether its faults hit", () => {
     const missed = journalOf("calm", 7)
     const faults = missed.faults.map((fault) => ({ ...fault, witness: null }))
     const row = (journal: typeof missed) => renderReport(inputOf(result(failed), { scenarios: [{ id: "calm", journal }] }))
-    expect(row(missed)).toContain("| `calm` | Every task ends once \\| whatever \\<b\\>breaks\\</b\\>. | 7 | 1 | 1 | completed | `npm run gate -- --scenario calm --seed 7` |")
+    expect(row(missed)).toContain("| `calm` | Every task ends once \\| whatever \\<b\\>breaks\\</b\\>. | fault | 7 | 1 | 1 | completed | `npm run gate -- --scenario calm --seed 7` |")
     expect(row({ ...missed, faults, status: "aborted", note: "no disk" })).toContain("| 7 | 1 | 0 | aborted: no disk |")
+  })
+
+  it("finds the scenarios that a check is about by their whole names", () => {
+    const evidence = (judged: Line) => /(\[[^|]*) \|\n/.exec(renderReport(inputOf(result(judged), { scenarios: ["calm", "calm-2"].map((id) => ({ id, journal: journalOf(id, 7) })) })).split("## Checks")[1] ?? "")?.[1]
+    expect(evidence(failed)).toBe("[events/calm.jsonl](events/calm.jsonl)")
+    expect(evidence({ ...failed, offenders: ["calm-2: gone"] })).toBe("[events/calm-2.jsonl](events/calm-2.jsonl)")
+    expect(evidence({ ...absent, reason: "Evidence is missing: calm-2 was aborted: no disk." })).toBe("[events/calm-2.jsonl](events/calm-2.jsonl)")
+  })
+
+  it("says on top which scenario was aborted", () => {
+    const journal = { ...journalOf("calm", 7), status: "aborted", note: "no disk" } as const
+    expect(renderReport(inputOf(result(failed), { scenarios: [{ id: "calm", journal }] })).split("## Checks")[0]).toContain("- 🔴 calm was aborted, so what")
+  })
+
+  it("says that seeds are missing where the profile asks for some, and that a run of single scenarios is compared with none", () => {
+    const text = renderReport(inputOf(result(failed), { seedsAsked: 1000, earlier: null }))
+    expect(text).toContain("Simulation: none in this run, although the profile asks for 1000 seeds.")
+    expect(text).toContain("This is a run of single scenarios; it is compared with none.")
+    expect(text).toContain("- Since: not known, since")
+  })
+
+  it("credits no mutant on a baseline that was red before, and counts none twice", () => {
+    const mutation = (id: string, digest: string, after: "PASS" | "FAIL") =>
+      ({ id, family: "absence", what: "", baseline: "evidence", must_flip: ["chain"], may_flip: {}, digest, after: { chain: after }, error: null }) as const
+    const tested = (before: "PASS" | "ERROR", ...mutations: ReadonlyArray<ReturnType<typeof mutation>>) => selfTestLine({ v: 1, baselines: { evidence: { digest: "d", verdicts: { chain: before } } }, mutations })
+    expect(tested("PASS", mutation("a", "1", "FAIL"), mutation("b", "1", "FAIL"), mutation("c", "2", "PASS"))).toBe("2 mutations, 1 caught; not caught: c.")
+    expect(tested("ERROR", mutation("a", "1", "FAIL"))).toBe("1 mutations, none credited, since chain is ERROR without any.")
+    expect(tested("PASS", ...Array.from({ length: 12 }, (_, n) => mutation(`m${n}`, `${n}`, "PASS")))).toContain("m9 and 2 more.")
+  })
+
+  it("shows figures to be read, and what the end of the run hid", () => {
+    const text = report(line("fine", { figures: { "median of the human part, ms": 4711 }, censored: 3 }))
+    expect(text).toContain("| `fine` | median of the human part, ms | 4711 |")
+    expect(text).toContain("| `fine` | the deadline lies behind the end of what was seen | 3 |")
   })
 
   it("lists what was left out of the counts, or says that nothing was", () => {
@@ -89,7 +124,7 @@ describe("the report", () => {
   })
 
   it("says what it does not show", () => {
-    expect(report(line("fine")).split("## What this does not show")[1]?.match(/^- /gm)).toHaveLength(4)
+    expect(report(line("fine")).split("## What this does not show")[1]?.match(/^- /gm)).toHaveLength(5)
   })
 })
 
@@ -97,7 +132,7 @@ describe("the template", () => {
   it("shows no value without escaping it", () => {
     const shown = [...template.matchAll(/\{\{([^}]*)\}\}/g)].map(([, inside]) => inside ?? "")
     expect(shown.length).toBeGreaterThan(20)
-    expect(shown.filter((inside) => !/^(md [a-z.]+|code [a-z.]+|[#/](each|if)( [a-z.]+)?|else)$/i.test(inside))).toEqual([])
+    expect(shown.filter((inside) => !/^((md|code|link) [a-z.]+|[#/](each|if)( [a-z.]+)?|else)$/i.test(inside))).toEqual([])
     expect(template).not.toMatch(/\{\{\{|\{\{&/)
   })
 })
@@ -109,6 +144,11 @@ describe("Markdown", () => {
 
   it("leaves an ordinary sentence readable", () => {
     expect(escapeText("2 of 10 are bad (99.7 %), seq 7: it ended.")).toBe("2 of 10 are bad (99.7 %), seq 7: it ended.")
+  })
+
+  it.each(["https://evil.example/x", "../up", "a](b", "javascript:x"])("links to no file of another bundle or host: %s", (path) => {
+    expect(linkTo(path)).not.toMatch(/(?<!\\)\]\(/)
+    expect(linkTo("events/calm.jsonl")).toBe("[events/calm.jsonl](events/calm.jsonl)")
   })
 
   it("code spans hold backticks and pipes", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import { coloured } from "../../../gate/report/Paint.ts"
 import { renderSummary, summaryLinesMax } from "../../../gate/report/Summary.ts"
 import { line, result } from "./Line.ts"
 
@@ -18,7 +19,18 @@ describe("the terminal summary", () => {
     const rows = summary(result(...lines)).split("\n")
     expect(rows.length).toBeLessThanOrEqual(summaryLinesMax)
     expect(Math.max(...rows.map((row) => [...row].length))).toBeLessThanOrEqual(100)
-    expect(rows).toContain("… and 45 more, the worst of them INSUFFICIENT")
+    expect(rows).toContain("… and 50 more, the worst of them INSUFFICIENT")
+  })
+
+  it("keeps to that with everything else there is to say, and colours only words of its own", () => {
+    const lines = Array.from({ length: 60 }, (_, index) => line(`check-${index}`, { verdict: "FAIL", remedy: long, reason: long }))
+    const judged = { ...result(...lines), waivers: [{ check: "a", owner: "b".repeat(300), reason: long, expires: "2026-12-31", state: "applied" }] } as const
+    const rows = renderSummary({ run: "r1", profile: "full", result: judged, boardResult: judged, bundle: "x", red: [long, "\u001b[2J", long, long], notes: [long, long, long], paint: coloured }).split("\n")
+    expect(rows.length).toBeLessThanOrEqual(summaryLinesMax)
+    expect(rows[0]?.startsWith("\u001b[31mNO-GO\u001b[0m with 1 waiver: a")).toBe(true)
+    expect(rows).toContain("\u001b[31m⟨U+001B⟩[2J\u001b[0m")
+    expect(rows).toContain("\u001b[31m… and 2 more of this kind: see the report\u001b[0m")
+    expect(Math.max(...rows.map((row) => [...row.replaceAll("\u001b[31m", "").replaceAll("\u001b[0m", "")].length))).toBeLessThanOrEqual(100)
   })
 
   it("never cuts the path of the bundle", () => {

@@ -14,7 +14,7 @@ import { healthy, restart } from "./Run.ts"
 const [spine, quick, board] = [spineJson, quickJson, boardJson].map((json) => Either.getOrThrow(parseScorecard(json)))
 if (spine === undefined || quick === undefined || board === undefined) throw new Error("a scorecard is missing")
 
-const check = (over: Partial<Check> = {}): Check => ({ id: "x", title: "X", measure: null, rule: "census", n_min: 10, traffic_classes: ["fault"], remedy: "Look.", ...over })
+const check = (over: Partial<Check> = {}): Check => ({ id: "x", title: "X", measure: null, rule: "census", n_min: 10, population: "All.", traffic_classes: ["fault"], worlds: ["machine"], exclusions: [], remedy: "Look.", ...over })
 const atLeast = check({ rule: "rate_at_least", threshold_ppm: 900_000, acceptance: [[29, 0], [46, 1], [61, 2]], n_min: 29 })
 const atMost = check({ rule: "rate_at_most", threshold_ppm: 150_000, acceptance: [[19, 0], [30, 1]], n_min: 19 })
 const counted = (good: number, total: number): Measurement => ({ _tag: "Counted", good, total, excluded: {}, offenders: [] })
@@ -87,6 +87,30 @@ describe("a check", () => {
     expect(reason({ ...atLeast, n_min: 40 }, 30, 30)).toContain("needs 10 more")
   })
 
+  it("is an ERROR when something was left out for a reason that the scorecard does not allow; what is bad stays bad", () => {
+    const left = (good: number, excluded: Readonly<Record<string, number>>): Measurement => ({ _tag: "Counted", good, total: 10, excluded, offenders: [] })
+    const of = check({ exclusions: ["rain"] })
+    expect(judgeCheck(of, left(10, { rain: 3 })).verdict).toBe("PASS")
+    expect(judgeCheck(of, left(10, { rain: 3, sun: 2 }))).toMatchObject({ verdict: "ERROR", reason: "The measure left out 2 for a reason that the scorecard does not allow: sun." })
+    expect(judgeCheck(of, left(9, { sun: 2 })).verdict).toBe("FAIL")
+    expect(judgeCheck(of, { _tag: "Counted", good: 0, total: 0, excluded: { sun: 2 }, offenders: [] }).verdict).toBe("ERROR")
+  })
+
+  it("is INSUFFICIENT when the end of too many was not seen; what is bad stays bad", () => {
+    const seen = (good: number, censored: number): Measurement => ({ _tag: "Counted", good, total: 95, excluded: {}, offenders: [], censored })
+    const of = (measured: Measurement) => judgeCheck(check(), measured, { censoredMaxPpm: 50_000 })
+    expect([of(seen(95, 5)).verdict, of(seen(95, 6)).verdict, of(seen(94, 6)).verdict]).toEqual(["PASS", "INSUFFICIENT", "FAIL"])
+    expect(of(seen(95, 6))).toMatchObject({ censored: 6, reason: "The deadline of 6 of 101 lies behind the end of what was seen, and at most 5 % may." })
+    expect(judgeCheck(check(), seen(95, 1)).verdict).toBe("INSUFFICIENT")
+  })
+
+  it("is INSUFFICIENT when a sort of units is rare; what is bad stays bad", () => {
+    const sorted = (good: number, strata: Readonly<Record<string, number>>): Measurement => ({ _tag: "Counted", good, total: 20, excluded: {}, offenders: [], strata })
+    const of = check({ strata_min: 5 })
+    expect([judgeCheck(of, sorted(20, { a: 15, b: 5 })).verdict, judgeCheck(of, sorted(19, { a: 16, b: 4 })).verdict]).toEqual(["PASS", "FAIL"])
+    expect(judgeCheck(of, sorted(20, { a: 16, b: 4 }))).toMatchObject({ verdict: "INSUFFICIENT", reason: "Of each sort 5 are the fewest that count, and there are 4 of b." })
+  })
+
   it("is an ERROR when a rate has no threshold", () => {
     expect(judgeCheck(check({ rule: "rate_at_least" }), counted(10, 10)).verdict).toBe("ERROR")
   })
@@ -105,8 +129,8 @@ const chatJournal = fifth.journal
 const { chat } = fifth.journal
 
 /** The healthy run with its first scenario changed. */
-const planted = (over: Partial<ScenarioHistory>): RunHistory => ({ scenarios: [{ ...first, ...over }, second, third, fourth, fifth, ...others] })
-const inChats = (over: Partial<ChatHistory>): RunHistory => ({ scenarios: [first, second, third, fourth, { ...fifth, journal: { ...chatJournal, chat: { ...chat, ...over } } }, ...others] })
+const planted = (over: Partial<ScenarioHistory>): RunHistory => ({ ...well, scenarios: [{ ...first, ...over }, second, third, fourth, fifth, ...others] })
+const inChats = (over: Partial<ChatHistory>): RunHistory => ({ ...well, scenarios: [first, second, third, fourth, { ...fifth, journal: { ...chatJournal, chat: { ...chat, ...over } } }, ...others] })
 const draftOf = ({ actor, at, payload, task, type }: LogEvent): Draft => ({ actor, at, payload, task, type })
 /** The first log written anew, with an honest chain over a dishonest story. */
 const rewritten = (change: (drafts: ReadonlyArray<Draft>) => ReadonlyArray<Draft>): RunHistory => planted({ events: chain(change((first.events ?? []).map(draftOf)), "store-restart") })
@@ -130,19 +154,22 @@ describe("judge", () => {
     expect(judge(quick, planted({ effects: [...effects, ...effects] })).decision).toBe("NO-GO")
   })
 
-  it("lists the whole board and says INSUFFICIENT for what nothing measures", () => {
-    const { decision, lines } = judge(board, well)
-    expect(decision).toBe("INSUFFICIENT")
-    expect(lines).toHaveLength(13)
-    expect(lines.find(({ id }) => id === "duplicate-heavy")?.reason).toMatch(/needs \d+ more/)
-    expect(lines.filter(({ reason: why }) => why === "Nothing measures this yet.")).toHaveLength(11)
+  it("asks the release gate for more than scenarios: without a soak, seeds, tests and mutants it is never GO", () => {
+    const said = Object.fromEntries(judge(board, well).lines.map(({ id, reason: why, verdict: of }) => [id, `${of}: ${why}`]))
+    expect(said["duplicate-heavy"]).toMatch(/^INSUFFICIENT: .*needs \d+ more/)
+    expect(said["command-success"]).toBe("INSUFFICIENT: Nothing was measured: needs 1000 units.")
+    expect(said["virtual-hours"]).toBe("INSUFFICIENT: Nothing was measured: needs 72 units.")
+    for (const id of ["seeds-hold", "seeds-repeat", "fault-classes-hit"]) expect(said[id]).toBe("ERROR: Evidence is missing: the seeds of the simulation are not there.")
+    expect(said["control-invariants"]).toBe("ERROR: Evidence is missing: the results of the tests of the control invariants are not there.")
+    expect(said["traceability"]).toMatch(/^PASS/)
+    expect(said["conservation"]).toMatch(/^PASS/)
   })
 
   it.each<[string, RunHistory, ReadonlyArray<string>]>([
     ["an event edited in place", planted({ events: (first.events ?? []).map((one) => (one.seq === 9 ? { ...one, actor: "cli:eve" } : one)) }), ["chain-intact FAIL"]],
     ["a trigger that leads elsewhere", edited("restart-2", "task.succeeded", { by: "reconcile" }), ["legal-transitions FAIL"]],
     ["a yes to one's own work", rewritten((drafts) => drafts.map((one) => (one.task === "restart-1" && one.type === "approval.given" ? { ...one, actor: "cli:ada" } : one))), ["runs-approved FAIL"]],
-    ["a job from nowhere", appended(requested("ghost", { key: "ghost" })), ["jobs-conserved FAIL"]],
+    ["a job from nowhere", appended(requested("ghost", { key: "ghost" })), ["jobs-conserved FAIL", "work-ends FAIL"]],
     ["a job that was promised and lost", planted({ journal: { ...journal, requests: [...journal.requests, request("lost", { expect: { states: ["SUCCEEDED"], done_min: 0, done_max: 1 } })] } }), ["jobs-conserved FAIL", "tasks-end-right FAIL"]],
     ["an effect that was never done", planted({ effects: effects.filter(({ phase, task }) => task !== "restart-2" || phase === "start") }), ["tasks-end-right FAIL"]],
     [
@@ -156,25 +183,25 @@ describe("judge", () => {
     ["a late write that counted", edited("restart-2", "task.succeeded", { generation: 0 }), ["writes-fenced FAIL"]],
     [
       "a repeat that asked for another task",
-      { scenarios: [first, second, { ...third, journal: { ...replayedJournal, replays: replayedJournal.replays.map((one, i) => (i === 1 ? { ...one, task: "other" } : one)) } }, fourth, fifth, ...others] },
+      { ...well, scenarios: [first, second, { ...third, journal: { ...replayedJournal, replays: replayedJournal.replays.map((one, i) => (i === 1 ? { ...one, task: "other" } : one)) } }, fourth, fifth, ...others] },
       ["commands-deduplicated FAIL"]
     ],
     ["a summary that is off by one", planted({ journal: { ...journal, summaries: journal.summaries.map((one, i) => (i === 7 ? { ...one, summary: { as_of_seq: 1, since_ms: 0 } } : one)) } }), ["summaries-agree FAIL"]],
     [
       "a row that a restart changed",
-      { scenarios: [first, second, third, { ...fourth, journal: { ...standstillJournal, restarts: standstillJournal.restarts.map((one) => ({ ...one, after: one.after.map((row) => ({ ...row, state: "FAILED" })) })) } }, fifth, ...others] },
+      { ...well, scenarios: [first, second, third, { ...fourth, journal: { ...standstillJournal, restarts: standstillJournal.restarts.map((one) => ({ ...one, after: one.after.map((row) => ({ ...row, state: "FAILED" })) })) } }, fifth, ...others] },
       ["restarts-keep-state FAIL"]
     ],
     ["a fault that hit nothing", planted({ journal: { ...journal, faults: journal.faults.map((one, i) => (i === 0 ? { ...one, hit: [] } : one)) } }), ["faults-hit ERROR"]],
     ["a scenario that was aborted", planted({ journal: { ...journal, status: "aborted", note: "no server" } }), ["scenarios-complete ERROR"]],
-    ["nobody who came late", { scenarios: [first, { ...second, events: chain((second.events ?? []).map(draftOf).filter(({ type }) => type !== "write.fenced"), "store-paused") }, third, fourth, fifth, ...others] }, ["late-writes-seen INSUFFICIENT"]],
+    ["nobody who came late", { ...well, scenarios: [first, { ...second, events: chain((second.events ?? []).map(draftOf).filter(({ type }) => type !== "write.fenced"), "store-paused") }, third, fourth, fifth, ...others] }, ["late-writes-seen INSUFFICIENT", "everything-occurs ERROR"]],
     [
       "jobs that never recovered",
       planted({ journal: { ...journal, faults: oneFault === undefined ? [] : [...journal.faults, fault("restart/99", ["a", "b", "c", "d", "e", "f", "g", "h"])] } }),
       ["interrupted-recovered FAIL"]
     ],
     ["a command in a chat that was lost", inChats({ commands: [...chat.commands, commanded(9999)] }), ["chat-commands-once FAIL"]],
-    ["reports that never arrived", inChats({ calls: chat.calls.filter(({ method }) => method === "getUpdates" || method === "editMessageText") }), ["reports-arrive FAIL", "chat-limits-kept INSUFFICIENT"]],
+    ["reports that never arrived", inChats({ calls: chat.calls.filter(({ method }) => method === "getUpdates" || method === "editMessageText") }), ["reports-arrive FAIL", "chat-limits-kept INSUFFICIENT", "ends-reported FAIL", "repeats-explained INSUFFICIENT"]],
     ["a call beyond the limits", inChats({ violations: [{ at: 1, scope: "all", method: "sendMessage", early: false }] }), ["chat-limits-kept FAIL"]],
     ["polls that stay away", inChats({ calls: chat.calls.filter(({ faults, method }) => method !== "getUpdates" || faults.length > 0) }), ["poll-recovery FAIL"]]
   ])("catches %s", (_, history, expected) => {
@@ -189,7 +216,31 @@ describe("judge", () => {
 
   it("counts only the traffic that a check asks for", () => {
     const fewer = { ...spine, checks: spine.checks.map((one) => ({ ...one, traffic_classes: ["operator"] })) }
-    expect(judge(fewer, well).lines.every(({ reason: why }) => why.startsWith("Nothing was measured"))).toBe(true)
+    const { selfTest, ...unchecked } = well
+    expect(selfTest).toBeDefined()
+    expect(judge(fewer, unchecked).lines.filter(({ reason: why }) => !why.startsWith("Nothing was measured")).map(({ id }) => id)).toEqual(["self-test", "checks-can-fail"])
+  })
+
+  it("counts only the worlds that a check asks for, and says on what it was judged", () => {
+    const of = (worlds: Check["worlds"]) => judge({ ...spine, checks: [check({ measure: "scenariosComplete", n_min: 1, worlds })] }, well).lines[0]
+    expect(of(["machine"])).toMatchObject({ verdict: "PASS", total: 6, traffic: ["fault, machine, 6 scenarios"] })
+    expect(of(["simulation"])).toMatchObject({ verdict: "INSUFFICIENT", total: 0, traffic: [] })
+  })
+
+  it("shows a measure of seeds only where the simulation counts, and control tests only where the machine does", () => {
+    const simulation = { v: 1 as const, declared: { seeds: 1, twice: 0, fault_classes: ["sigkill"], measures: ["chainIntact"] }, seeds: [{ seed: 1, digest: "a".repeat(64), events: 1, virtual_ms: 1, failed: [], hits: { sigkill: 1 }, seen: {}, twice: null }] }
+    const control = { v: 1 as const, declared: [{ file: "a", name: "b" }], results: [{ file: "a", name: "b", status: "passed" as const }] }
+    const of = (measure: string, worlds: Check["worlds"]) => judge({ ...spine, checks: [check({ measure, n_min: 1, worlds })] }, { scenarios: [], simulation, control }).lines[0]
+    expect(of("seedsHold", ["simulation"])).toMatchObject({ verdict: "PASS", traffic: ["simulation, 1 seed"] })
+    expect(of("seedsHold", ["machine"])?.verdict).toBe("ERROR")
+    expect(of("controlInvariants", ["machine"])).toMatchObject({ verdict: "PASS", traffic: ["1 test"] })
+    expect(of("controlInvariants", ["simulation"])?.verdict).toBe("ERROR")
+  })
+
+  it("hands a measure what its check fixes for it", () => {
+    const of = (parameters: Record<string, number>) => judge({ ...spine, checks: [check({ measure: "mttr", n_min: 1, exclusions: ["a replay interrupts nothing"], parameters })] }, well).lines[0]
+    expect(of({ probes: 1 })).toMatchObject({ verdict: "ERROR", reason: "Evidence is missing: the scorecard gives no restored_within_ms." })
+    expect(of({ probes: 1, restored_within_ms: 600_000 })?.total).toBeGreaterThan(0)
   })
 
   it("says ERROR for a measure that does not exist", () => {
@@ -211,7 +262,8 @@ describe("judge", () => {
 
   it.each(["events", "effects", "journal"] as const)("turns every check that needs it into an ERROR when the %s of one scenario is missing", (part) => {
     expect(judge(spine, planted({ [part]: null })).decision).toBe("INSUFFICIENT")
-    expect(new Set(Object.values(verdictsOf(planted({ [part]: null }))))).toEqual(new Set(["ERROR"]))
+    const { "checks-can-fail": canFail, "self-test": tested, ...rest } = verdictsOf(planted({ [part]: null }))
+    expect([new Set(Object.values(rest)), canFail, tested]).toEqual([new Set(["ERROR"]), "PASS", "PASS"])
   })
 
   it("judges three scenarios of 5,000 events and 1,000 summaries each", () => {

@@ -1,7 +1,8 @@
 /** A whole run that went well: four scenarios under kills, stops, replays and restarts, large enough for the scorecard `spine`. */
-import type { Effect, Fault, Journal, RunHistory, ScenarioHistory } from "../../../gate/History.ts"
+import type { Effect, Fault, Journal, RunHistory, ScenarioHistory, SelfTest } from "../../../gate/History.ts"
+import { sha256 } from "../../../gate/invariant/Canonical.ts"
 import { Recount } from "../../../gate/invariant/Recount.ts"
-import { because, burst, call, chain, chatting, commanded, type Draft, done, keyOf, polled, struck, event, fault, lived, queuedAgain, request, running, intent, askedAbout, requested, scenario, started, succeeded } from "../invariant/Story.ts"
+import { asked, because, burst, call, chain, chatting, commanded, type Draft, done, epoch, keyOf, polled, struck, event, fault, lived, queuedAgain, request, running, intent, askedAbout, requested, scenario, started, succeeded } from "../invariant/Story.ts"
 
 interface Sizes {
   readonly tasks: number
@@ -11,9 +12,28 @@ interface Sizes {
 
 const ids = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i + 1}`)
 
-/** Every third task needs a yes, is interrupted before its effect began, and taken up again. */
-const life = (task: string, index: number): ReadonlyArray<Draft> =>
-  index % 3 === 0 ? [...askedAbout(task), running(task), queuedAgain(task, "lease_lost"), running(task, 2), intent(task, 2), succeeded(task, 2)] : lived(task)
+/** Every third task needs a yes, is interrupted before its effect began, and taken up again by the next process. */
+const life = (task: string, index: number): ReadonlyArray<Draft> => {
+  const at = 1 + Math.ceil(index / 3)
+  if (index % 3 !== 0) return [...asked(task, command("submit", `key-${task}`)), running(task, 1, { epoch: at }), intent(task), succeeded(task)]
+  const [first, second] = [running(task, 1, { epoch: at }), running(task, 2, { epoch: at + 1 })]
+  return [...askedAbout(task), first, epoch(at + 1), queuedAgain(task, "lease_lost"), second, intent(task, 2), succeeded(task, 2)]
+}
+
+const command = (op: string, key: string) => ({ command: { op, channel: "cli", key, reason: null } })
+
+/** A task that fails as often as it may. */
+const death = (task: string): ReadonlyArray<Draft> => [
+  ...asked(task), ...[1, 2].flatMap((turn) => [running(task, turn), queuedAgain(task, "retry", turn)]), running(task, 3),
+  event("task.failed", task, { from: "RUNNING", by: "settle", attempt: 3, generation: 3, code: "x", error: "" })
+]
+
+/** Whoever asked for a task without holds looked at it in the end. */
+const operationsOf = (tasks: ReadonlyArray<string>): NonNullable<Journal["operations"]> =>
+  tasks.filter((_, index) => index % 3 !== 0).flatMap((task, n) => [
+    { op: "submit", key: `key-${task}`, task, invoked: 10 * n, answered: 10 * n + 1, answer: "QUEUED" },
+    { op: "read", key: null, task, invoked: 10 * n + 5, answered: 10 * n + 6, answer: "SUCCEEDED" }
+  ])
 
 const effectsOf = (task: string, index: number): ReadonlyArray<Effect> => {
   const turn = index % 3 === 0 ? 2 : 1
@@ -36,14 +56,15 @@ const summariesOf = (drafts: ReadonlyArray<Draft>, count: number): Journal["summ
 }
 
 const told = (id: string, sizes: Sizes, over: Partial<Journal>, faults: Journal["scenario"]["faults"], extra: ReadonlyArray<Draft> = []): ScenarioHistory => {
-  const tasks = ids(`${id}-`, sizes.tasks)
-  const events = [event("epoch.started", null, { epoch: 1, why: "boot" }), ...tasks.flatMap(life), ...extra]
+  const [tasks, dead] = [ids(`${id}-`, sizes.tasks), `${id}-dead`]
+  const events = [epoch(1), ...death(dead), ...tasks.flatMap(life), ...extra]
+  const never = request(dead, { expect: { states: ["FAILED"], done_min: 0, done_max: 0 } })
   return scenario({
     id,
     events,
     effects: tasks.flatMap(effectsOf),
     scenario: { faults },
-    journal: { requests: tasks.map((task) => request(task)), summaries: summariesOf(events, sizes.summaries), ...over }
+    journal: { requests: [...tasks.map((task) => request(task)), never], operations: operationsOf(tasks), summaries: summariesOf(events, sizes.summaries), ...over }
   })
 }
 
@@ -79,8 +100,8 @@ const standstill = (tasks: number, faults: number): ScenarioHistory => {
 const chatted = (tasks: number, bursts: number): ScenarioHistory => {
   const names = ids("chat-", tasks)
   const updates = names.map((_, i) => i + 1)
-  const events = names.flatMap((task, i) => [because(i + 1, requested(task, { key: keyOf(i + 1) })), ...lived(task).slice(1)])
-  const reports = [...names, ...names].map((task, i) => call(1000 + i, { text: `${task.slice(-6)}  exec\ndone\n\n· 0123abcd` }))
+  const events = [epoch(1), ...names.flatMap((task, i) => [because(i + 1, requested(task, { key: keyOf(i + 1) })), ...lived(task).slice(1)])]
+  const reports = [...names, ...names].map((task, i) => call(1000 + i, { text: `${task.slice(-6)}  exec\ndone\n\n· ${(i + 1).toString(16).padStart(8, "0")}` }))
   const polls = Array.from({ length: bursts }, (_, i) => [struck(2 * i + 1), polled(2 * i + 2)]).flat()
   const struckPolls = Array.from({ length: bursts }, (_, i) => fault(`chatted/poll-${i + 1}`, [`getUpdates ${2 * i + 1}`], { class: "poll_fault", must_hit: "poll" }))
   return scenario({
@@ -103,6 +124,19 @@ const chatted = (tasks: number, bursts: number): ScenarioHistory => {
 /** Nothing but its completion counts. */
 const sixth = (): ScenarioHistory => told("sixth", { tasks: 2, faults: 0, summaries: 0 }, {}, [])
 
+/** A self-test that caught everything: as many mutants as the scorecard asks for, and each name turned red by one at least. */
+const checked = (mutants: number, names: ReadonlyArray<string>): SelfTest => {
+  const verdicts = Object.fromEntries(names.map((name) => [name, "PASS"]))
+  const families = ["tampering", "absence", "ancestor"] as const
+  const mutations = Array.from({ length: mutants }, (_, i) => {
+    const name = names[i % names.length] ?? ""
+    const family = families[i % 3] ?? "tampering"
+    return { id: `${family}/${i}`, family, what: "Something.", baseline: "evidence", must_flip: [name], may_flip: {}, digest: sha256(`${i}`), after: { ...verdicts, [name]: "FAIL" }, error: null }
+  })
+  return { v: 1, baselines: { evidence: { digest: sha256("baseline"), verdicts } }, mutations }
+}
+
 export const healthy = (): RunHistory => ({
+  selfTest: checked(100, ids("name-", 40)),
   scenarios: [restart({ tasks: 60, faults: 10, summaries: 1000 }), paused(24, 8), replayed(60), standstill(8, 10), chatted(200, 60), sixth()]
 })

@@ -2,7 +2,6 @@
  * What a request carries, in each of the four ways that the Bot API takes: query string, form, multipart with files, JSON.
  * Everything is kept, also what no method knows.
  */
-import type { IncomingMessage } from "node:http"
 import { createHash } from "node:crypto"
 import { ApiError, badRequest, type Fields, isFields } from "./Wire.ts"
 
@@ -17,22 +16,7 @@ export interface Body {
   readonly files: ReadonlyMap<string, SentFile>
 }
 
-/** As of the Bot API: a file may have 50 MB; the rest of such a request is small. */
-const bodyMax = 52_000_000
-
 export const sha256 = (bytes: Buffer | string): string => createHash("sha256").update(bytes).digest("hex")
-
-export const readAll = async (request: IncomingMessage): Promise<Buffer> => {
-  const chunks: Array<Buffer> = []
-  let size = 0
-  for await (const chunk of request) {
-    const bytes = Buffer.from(chunk)
-    size += bytes.length
-    if (size > bodyMax) throw new ApiError(413, "Request Entity Too Large")
-    chunks.push(bytes)
-  }
-  return Buffer.concat(chunks)
-}
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
@@ -53,7 +37,8 @@ const wellFormed = (_: string, value: unknown): unknown => {
 /** `what` names it to whoever sent something else. */
 export const parseJson = (text: string, what: string): unknown => {
   try {
-    return JSON.parse(text, wellFormed) as unknown
+    // In what was sent as UTF-8, half of a pair can only stand as an escape. Most texts have none, and are read twice as fast.
+    return (/\\u[dD]/.test(text) ? JSON.parse(text, wellFormed) : JSON.parse(text)) as unknown
   } catch (cause) {
     throw cause instanceof ApiError ? cause : badRequest(`can't parse ${what}`)
   }
@@ -65,7 +50,7 @@ const jsonOf = (bytes: Buffer): Fields => {
   return value
 }
 
-const quoted = (header: string, name: string): string | undefined => new RegExp(`(?:^|[;\\s])${name}="((?:[^"\\\\]|\\\\.)*)"`, "i").exec(header)?.[1]
+export const quoted = (header: string, name: string): string | undefined => new RegExp(`(?:^|[;\\s])${name}="((?:[^"\\\\]|\\\\.)*)"`, "i").exec(header)?.[1]
 
 /** Cuts a multipart body (RFC 7578) at its boundary. A part with a file name is a file, every other one a field. */
 const multipartOf = (body: Buffer, boundary: string): Body => {

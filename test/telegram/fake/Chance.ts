@@ -32,3 +32,9 @@ export const shuffled = <A>(items: ReadonlyArray<A>, { draw }: Chance): Readonly
   }
   return result
 }
+
+/** A whole number from 1 to 2^47. */
+export const numberFrom = ({ draw }: Chance): number => 1 + Math.floor(draw() * 2 ** 24) * 2 ** 23 + Math.floor(draw() * 2 ** 23)
+
+/** So many bytes, in the letters that file ids have. */
+export const nameFrom = ({ draw }: Chance, bytes: number): string => Buffer.from(Array.from({ length: bytes }, () => Math.floor(draw() * 256))).toString("base64url")

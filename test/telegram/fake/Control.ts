@@ -1,14 +1,13 @@
 /**
- * The control API, `/_sim/*`: JSON in and out, for whoever plays Telegram's part. It makes people act, shows what they see and
- * what the bot did, and switches faults. Only this machine reaches it, and no page of another site.
+ * What whoever plays Telegram's part may do: make people act, see what they see and what the bot did, switch faults.
+ * `ControlDoor.ts` takes these as `/_sim/*` over HTTP, `Virtual.ts` as functions.
  */
-import type { IncomingMessage, ServerResponse } from "node:http"
-import { parseBody, readAll, sha256 } from "./Body.ts"
+import { sha256 } from "./Body.ts"
 import { commandsSeen } from "./CommandMethods.ts"
 import { ruleOf } from "./Faults.ts"
 import { addChat, addUser, block, kick, migrate, onlyFields, press, send } from "./People.ts"
 import { wait } from "./Waiting.ts"
-import { ApiError, badRequest, type Fields, isFields, type Message } from "./Wire.ts"
+import { badRequest, type Fields, type Message } from "./Wire.ts"
 import type { World } from "./World.ts"
 
 export interface Sim {
@@ -37,10 +36,11 @@ const seen = (world: World, byBot: boolean, message: Message) => {
   }
 }
 
-const messagesOf = (world: World, chat: number) => {
+/** A chat as a person sees it now; the last so many messages, all without a number. */
+export const messagesOf = (world: World, chat: number, last = Infinity) => {
   const room = world.rooms.get(chat)
   if (room === undefined) throw badRequest("there is no such chat")
-  return [...room.messages.values()].map((message) => seen(world, room.byBot.has(message.message_id), message))
+  return [...room.messages.values()].slice(-last).map((message) => seen(world, room.byBot.has(message.message_id), message))
 }
 
 const state = (world: World) => ({
@@ -75,7 +75,7 @@ const setClock = ({ clock, changed }: World, fields: Fields) => {
   return { offset_ms: clock.offsetMs(), now_ms: clock.nowMs() }
 }
 
-const setFaults = ({ chance, faults }: World, fields: Fields) => {
+export const setFaults = ({ chance, faults }: World, fields: Fields) => {
   onlyFields(fields, ["seed", "rules", "queue"])
   const { queue = [], rules } = fields
   if ((rules !== undefined && !Array.isArray(rules)) || !Array.isArray(queue)) throw badRequest("rules and queue are lists of faults")
@@ -88,7 +88,7 @@ const setFaults = ({ chance, faults }: World, fields: Fields) => {
   return faults.state()
 }
 
-const setLimits = (world: World, fields: Fields) => {
+export const setLimits = (world: World, fields: Fields) => {
   onlyFields(fields, ["enabled", "per_chat_ms", "burst", "group_per_minute", "per_second", "query_ttl_ms", "webhook_retry_ms", "privacy"])
   const one = (name: string, from: number, to: number): Fields => {
     const value = numberIn(fields, name, from, to)
@@ -107,19 +107,10 @@ const setLimits = (world: World, fields: Fields) => {
   return world.flood.limits()
 }
 
-const many = <A>(value: unknown, act: (fields: Fields) => A): A | ReadonlyArray<A> => {
-  if (Array.isArray(value)) return value.map((one) => act(fieldsIn(one)))
-  return act(fieldsIn(value))
-}
-
-const fieldsIn = (value: unknown): Fields => {
-  if (!isFields(value)) throw badRequest("the body is a JSON object, or a list of them")
-  return value
-}
-
 type Act = (sim: Sim, body: Fields, gone: AbortSignal) => unknown
 
-const posts: Readonly<Record<string, Act>> = {
+export const posts: Readonly<Record<string, Act>> = {
+  send: ({ world }, body) => send(world(), body),
   users: ({ world }, body) => addUser(world(), body),
   chats: ({ world }, body) => addChat(world(), body),
   press: ({ world }, body) => press(world(), body),
@@ -151,85 +142,15 @@ const optionalNumber = (fields: Fields, name: string, from: number, to: number):
   return value === undefined ? {} : { [name]: value }
 }
 
-const gets: Readonly<Record<string, (world: World, query: URLSearchParams) => unknown>> = {
+export const gets: Readonly<Record<string, (world: World, query: URLSearchParams) => unknown>> = {
   state,
-  messages: (world, query) => messagesOf(world, Number(query.get("chat"))),
+  messages: (world, query) => messagesOf(world, Number(query.get("chat")), Number(query.get("last") ?? Infinity)),
   commands: (world, query) => commandsSeen(world, Number(query.get("chat")), Number(query.get("user"))),
+  outbox: ({ outbox }, query) => outbox.written(Number(query.get("after") ?? 0)),
   updates: ({ updates }) => updates.states(),
   violations: ({ flood }) => flood.violations(),
   faults: ({ faults }) => faults.state(),
   query: ({ queries }, query) => queries.get(query.get("id") ?? "") ?? null,
   record: ({ record }, query) =>
-    record.calls().filter(({ method, seq }) => seq > Number(query.get("after") ?? 0) && (query.get("method") ?? method) === method)
-}
-
-const json = (response: ServerResponse, status: number, value: unknown): void => {
-  const text = JSON.stringify(value)
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text), "cache-control": "no-store", "x-content-type-options": "nosniff" })
-  response.end(text)
-}
-
-/** A file as it was sent. It is never shown in the page, only saved. */
-const download = ({ files }: World, id: string, response: ServerResponse): void => {
-  const file = files.get(id)
-  if (file === undefined) throw new ApiError(404, "Not Found: there is no such file")
-  response.writeHead(200, {
-    "content-type": "application/octet-stream",
-    "content-length": file.bytes.length,
-    "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(file.file_name).replaceAll("'", "%27")}`,
-    "content-security-policy": "default-src 'none'; sandbox",
-    "x-content-type-options": "nosniff",
-    "cache-control": "no-store"
-  })
-  response.end(file.bytes)
-}
-
-/**
- * Refuses what a page of another site could send through the browser of whoever runs the simulator: another name for this
- * machine (DNS rebinding), another origin, and bodies that a form can send without asking first.
- */
-export const checkCaller = ({ headers, method }: IncomingMessage): void => {
-  const host = (headers.host ?? "").replace(/:\d+$/, "")
-  if (!["127.0.0.1", "localhost", "[::1]"].includes(host)) throw new ApiError(403, "Forbidden: this machine only")
-  const site = headers["sec-fetch-site"]
-  if (site !== undefined && site !== "same-origin" && site !== "none") throw new ApiError(403, "Forbidden: this page only")
-  if (headers.origin !== undefined && headers.origin !== `http://${headers.host ?? ""}`) throw new ApiError(403, "Forbidden: this page only")
-  if (method === "POST" && !(headers["content-type"] ?? "").startsWith("application/json")) throw new ApiError(415, "Unsupported Media Type: application/json is wanted")
-}
-
-const carryOut = async (sim: Sim, request: IncomingMessage, response: ServerResponse, url: URL, gone: AbortSignal): Promise<void> => {
-  checkCaller(request)
-  const name = url.pathname.slice("/_sim/".length)
-  const world = sim.world()
-  if (request.method === "GET") {
-    if (name === "file") return download(world, url.searchParams.get("id") ?? "", response)
-    const look = gets[name]
-    if (look === undefined) throw new ApiError(404, `Not Found: there is no ${name}; there are ${Object.keys(gets).join(", ")}, file`)
-    return json(response, 200, look(world, url.searchParams))
-  }
-  if (request.method === "DELETE" && name === "faults") {
-    world.faults.off()
-    return json(response, 200, world.faults.state())
-  }
-  const bytes = await readAll(request)
-  // A list is read as such; parseBody knows objects only.
-  const list: unknown = bytes[0] === 0x5b ? JSON.parse(bytes.toString()) : parseBody(url, "application/json", bytes).fields
-  if (name === "send" && request.method === "POST") return json(response, 200, many(list, (fields) => send(world, fields)))
-  const act = posts[name]
-  if (act === undefined || request.method !== "POST") throw new ApiError(404, `Not Found: there is no ${request.method} ${name}; there are ${["send", ...Object.keys(posts)].join(", ")}`)
-  return json(response, 200, await act(sim, fieldsIn(list), gone))
-}
-
-/** Answers one request of the control API: the result as such, or an `error`. */
-export const control = async (sim: Sim, request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> => {
-  const ended = new AbortController()
-  response.on("close", () => {
-    if (!response.writableFinished) ended.abort()
-  })
-  try {
-    await carryOut(sim, request, response, url, ended.signal)
-  } catch (cause) {
-    const error = cause instanceof ApiError ? cause : cause instanceof SyntaxError ? badRequest("can't parse JSON") : new ApiError(500, String(cause))
-    if (!response.headersSent) json(response, error.code, { error: error.message })
-  }
+    record.calls(Number(query.get("after") ?? 0)).filter(({ method }) => (query.get("method") ?? method) === method)
 }

@@ -3,47 +3,20 @@
  * buttons of one person in theirs, and all of these at once (telegram-bot-api, WebhookActor.cpp). What the other end answers as
  * JSON with a `method` is carried out as a call.
  */
-import { request as httpRequest } from "node:http"
-import { request as httpsRequest } from "node:https"
 import { call } from "./BotApi.ts"
 import { inSeconds } from "./Clock.ts"
 import { type Fields, isFields, type Update } from "./Wire.ts"
 import type { Webhook, World } from "./World.ts"
 
-const answerMaxMs = 30_000
+export const answerMaxMs = 30_000
 
-interface Reply {
+export interface Reply {
   readonly status: number
   readonly body: Fields
 }
 
-const post = ({ secret, url }: Webhook, update: Update): Promise<Reply> =>
-  new Promise((resolve, reject) => {
-    const text = JSON.stringify(update)
-    const headers = {
-      "content-type": "application/json",
-      "content-length": Buffer.byteLength(text),
-      ...(secret === undefined ? {} : { "x-telegram-bot-api-secret-token": secret })
-    }
-    const request = (url.startsWith("https:") ? httpsRequest : httpRequest)(url, { method: "POST", headers, timeout: answerMaxMs }, (response) => {
-      const chunks: Array<Buffer> = []
-      response.on("data", (chunk: Buffer) => chunks.push(chunk))
-      response.on("error", reject)
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body: replyOf(Buffer.concat(chunks).toString()) }))
-    })
-    request.on("timeout", () => request.destroy(new Error("Read timeout expired")))
-    request.on("error", reject)
-    request.end(text)
-  })
-
-const replyOf = (text: string): Fields => {
-  try {
-    const value: unknown = JSON.parse(text)
-    return isFields(value) ? value : {}
-  } catch {
-    return {}
-  }
-}
+/** Brings one update to a webhook; an Error when nothing was answered. */
+export type Post = (webhook: Webhook, update: Update) => Promise<Reply>
 
 const repeatsMax = 60
 
@@ -59,10 +32,11 @@ export interface Delivery {
   readonly stop: () => void
 }
 
-export const deliver = (world: World): Delivery => {
+export const deliver = (world: World, post: Post): Delivery => {
+  const { clock } = world
   const flying = new Set<number>()
   const tries = new Map<number, { readonly count: number; readonly atMs: number }>()
-  let timer: NodeJS.Timeout | undefined
+  let cancel = (): void => undefined
   let stopped = false
 
   const send = async (hook: Webhook, update: Update): Promise<void> => {
@@ -87,8 +61,8 @@ export const deliver = (world: World): Delivery => {
     if (wrong === null) tries.delete(id)
     else {
       const count = (tries.get(id)?.count ?? 0) + 1
-      tries.set(id, { count, atMs: performance.now() + world.webhookRetryMs * Math.min(2 ** (count - 1), repeatsMax) })
-      hook.lastErrorDate = inSeconds(world.clock.nowMs())
+      tries.set(id, { count, atMs: clock.timerMs() + world.webhookRetryMs * Math.min(2 ** (count - 1), repeatsMax) })
+      hook.lastErrorDate = inSeconds(clock.nowMs())
       hook.lastError = wrong
     }
     world.changed()
@@ -97,7 +71,10 @@ export const deliver = (world: World): Delivery => {
   const replied = async (method: string, fields: Fields): Promise<void> => {
     const entry = world.record.open("webhook reply", method, "application/json")
     entry.add({ params: fields })
-    const { json, status } = await call(world, method, { fields, files: new Map() }, AbortSignal.timeout(answerMaxMs), entry)
+    const over = new AbortController()
+    const inTime = clock.later(answerMaxMs, () => over.abort())
+    const { json, status } = await call(world, method, { fields, files: new Map() }, over.signal, entry)
+    inTime()
     // Nobody is told what became of it.
     entry.add({ status, answer: json, answered: false })
   }
@@ -105,8 +82,8 @@ export const deliver = (world: World): Delivery => {
   const pump = (): void => {
     const hook = world.webhook
     if (hook === null || stopped) return
-    clearTimeout(timer)
-    const now = performance.now()
+    cancel()
+    const now = clock.timerMs()
     let wait = Infinity
     const lines = new Set<string>()
     for (const update of world.updates.pending()) {
@@ -122,16 +99,18 @@ export const deliver = (world: World): Delivery => {
         void send(hook, update)
       }
     }
-    if (wait < Infinity) timer = setTimeout(pump, wait)
+    if (wait < Infinity) cancel = clock.later(wait, pump)
   }
 
   // Not from inside whatever changed: what it is about is finished first.
-  const off = world.onChange(() => queueMicrotask(pump))
+  const off = world.onChange(() => {
+    if (world.webhook !== null) queueMicrotask(pump)
+  })
   return {
     stop: () => {
       stopped = true
       off()
-      clearTimeout(timer)
+      cancel()
     }
   }
 }

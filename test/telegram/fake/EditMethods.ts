@@ -37,6 +37,7 @@ const withMarkup = (message: Message, markup: InlineKeyboard | undefined): Messa
 const put = (world: World, room: Room, message: Message): Message => {
   const edited = { ...message, edit_date: inSeconds(world.clock.nowMs()) }
   room.messages.set(message.message_id, edited)
+  world.outbox.add("edited", edited)
   world.changed()
   return edited
 }
@@ -91,6 +92,7 @@ const deleteMessage: Method = {
     if (!own && room.chat.type !== "private" && !room.admins.has(world.bot.id)) throw badRequest("message can't be deleted")
     if (world.clock.nowMs() - message.date * 1000 > deletableMs) throw badRequest("message can't be deleted for everyone")
     room.messages.delete(message.message_id)
+    world.outbox.add("deleted", message)
     world.changed()
     return true
   }

@@ -123,6 +123,6 @@ export const makeFaults = (chance: Chance): Faults => {
       rules = []
       queue = []
     },
-    state: () => ({ rules, queue, struck })
+    state: () => ({ rules: rules.map((rule) => ({ ...rule })), queue: queue.map((rule) => ({ ...rule })), struck })
   }
 }

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import type { IncomingMessage, ServerResponse } from "node:http"
-import { checkCaller } from "./Control.ts"
+import { checkCaller } from "./ControlDoor.ts"
 import { ApiError } from "./Wire.ts"
 
 const hashOf = (html: string, tag: string): string => {

@@ -1,6 +1,6 @@
 /** What people do in Telegram: write, forward, edit, press, block, leave; and what the bot hears of it. */
-import { randomInt } from "node:crypto"
 import { sha256 } from "./Body.ts"
+import { numberFrom } from "./Chance.ts"
 import { inSeconds } from "./Clock.ts"
 import { cleaned, textMax, withFound } from "./Text.ts"
 import { badRequest, type Button, type Chat, chatTypes, type Fields, isFields, type Message, type User } from "./Wire.ts"
@@ -220,7 +220,7 @@ export const press = (world: World, fields: Fields): { readonly update_id: numbe
   const message = inaccessible ? undefined : messageOf(room, id)
   const data = fields["forged"] === true || message === undefined ? wordsOf(fields, "data") : buttonOf(message, fields).callback_data
   if (data === undefined) throw badRequest("DATA_INVALID: the button asks nothing of the bot")
-  const query = String(randomInt(1, 2 ** 47)).padStart(18, "4")
+  const query = String(numberFrom(world.ids)).padStart(18, "4")
   world.queries.set(query, { id: query, user: user.id, chat: room.chat.id, message: id ?? 0, atMs: world.clock.nowMs(), answer: null })
   const update_id = world.updates.push("callback_query", {
     id: query,

@@ -31,7 +31,8 @@ export interface Entry {
 
 export interface Record_ {
   readonly open: (http: string, method: string, contentType: string) => Entry
-  readonly calls: () => ReadonlyArray<Call>
+  /** Those after a number, all without one. */
+  readonly calls: (after?: number) => ReadonlyArray<Call>
   readonly clear: () => void
 }
 
@@ -43,7 +44,7 @@ export const makeRecord = (clock: Clock, changed: () => void): Record_ => {
   let seq = 0
   return {
     open: (http, method, content_type) => {
-      const startedAt = performance.now()
+      const startedAt = clock.timerMs()
       let call: Call = {
         seq: ++seq,
         at_ms: clock.nowMs(),
@@ -63,14 +64,15 @@ export const makeRecord = (clock: Clock, changed: () => void): Record_ => {
       const mine = calls
       return {
         add: (part) => {
-          call = { ...call, ...part, ...(part.answered === undefined ? {} : { took_ms: Math.round((performance.now() - startedAt) * 1000) / 1000 }) }
+          call = { ...call, ...part, ...(part.answered === undefined ? {} : { took_ms: Math.round((clock.timerMs() - startedAt) * 1000) / 1000 }) }
           if (mine === calls) calls[place] = call
           else place = -1
           changed()
         }
       }
     },
-    calls: () => calls,
+    // Numbers have no gaps, so that looking for news costs what is new.
+    calls: (after = 0) => (after <= 0 ? calls : calls.slice(Math.max(0, after + 1 - (calls[0]?.seq ?? 0)))),
     clear: () => {
       calls = []
     }

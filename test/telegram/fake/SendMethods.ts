@@ -1,5 +1,5 @@
 /** What a bot may send into a chat. Everything is checked before anything is counted or stored. */
-import { randomBytes } from "node:crypto"
+import { nameFrom } from "./Chance.ts"
 import { markupOf } from "./Markup.ts"
 import type { Method } from "./Method.ts"
 import { fieldsOf, type Params } from "./Params.ts"
@@ -57,6 +57,7 @@ const bodyOf = (world: World, room: Room, params: Params, markup: InlineKeyboard
 const stored = (world: World, room: Room, body: Partial<Message>): Message => {
   const message = world.addMessage(room, body)
   room.byBot.add(message.message_id)
+  world.outbox.add("sent", message)
   return message
 }
 
@@ -82,7 +83,7 @@ const newFile = (world: World, params: Params): StoredFile => {
   }
   if (given.bytes.length === 0) throw badRequest("file must be non-empty")
   if (given.bytes.length > fileMax) throw new ApiError(413, "Request Entity Too Large")
-  const id = randomBytes(24).toString("base64url")
+  const id = nameFrom(world.ids, 24)
   return { ...given, file_id: `BQAC${id}`, file_unique_id: id.slice(0, 15) }
 }
 

@@ -5,10 +5,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import { setTimeout as sleep } from "node:timers/promises"
-import { answer } from "./BotApi.ts"
-import { control, type Sim } from "./Control.ts"
+import { answer } from "./BotDoor.ts"
+import { machineTime } from "./Clock.ts"
+import type { Sim } from "./Control.ts"
+import { control } from "./ControlDoor.ts"
 import { deliver } from "./Delivery.ts"
 import { servePage } from "./Page.ts"
+import { post } from "./Post.ts"
 import type { Fields } from "./Wire.ts"
 import { makeWorld, type Options, type World } from "./World.ts"
 
@@ -48,8 +51,8 @@ const notFound = (response: ServerResponse): void => {
 
 /** `page` is the text of the chat page; null to serve none. */
 export const startFake = async (options: Options, port: number, controlPort: number, page: string | null): Promise<Fake> => {
-  let world = makeWorld(options)
-  let delivery = deliver(world)
+  let world = makeWorld(options, machineTime)
+  let delivery = deliver(world, post)
   const sockets = new Set<Socket>()
   /** Connections that speak to the control API outlive an outage. */
   const controlling = new WeakSet<Socket>()
@@ -89,8 +92,8 @@ export const startFake = async (options: Options, port: number, controlPort: num
     reset: (changes: Fields) => {
       delivery.stop()
       world.updates.endPoll()
-      world = makeWorld({ ...options, ...changes })
-      delivery = deliver(world)
+      world = makeWorld({ ...options, ...changes }, machineTime)
+      delivery = deliver(world, post)
     },
     outage: async (ms) => {
       const already = shutUntil !== 0

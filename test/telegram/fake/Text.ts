@@ -66,7 +66,13 @@ const keeping = ({ entities, text }: Formatted, keeps: (at: number) => boolean, 
   }
 }
 
+/** Of everything that `cleaned` changes something of, and of little else. */
+const unclean = /[^\P{Cc}\n]|[\u2028-\u202e]|^[ \n]|[ \n]$/u
+
 export const cleaned = (formatted: Formatted): Formatted => {
+  // Nearly every text; the rest below looks at each character.
+  const { entities, text } = formatted
+  if (!unclean.test(text) && entities.every(({ length, offset }) => offset >= 0 && length > 0 && offset + length <= text.length)) return formatted
   const plain = keeping(formatted, (at) => !removed.test(formatted.text.charAt(at)), (unit) => (isControl(unit) ? " " : unit))
   const first = plain.text.search(/[^ \n]/)
   const last = plain.text.replace(/[ \n]+$/, "").length

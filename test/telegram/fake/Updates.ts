@@ -88,14 +88,14 @@ export const makeUpdates = (clock: Clock, chance: Chance, changed: () => void, f
     return new Promise((resolve, reject) => {
       const end = (then: () => void) => (): void => {
         if (waiter === mine) waiter = null
-        clearTimeout(timer)
+        cancel()
         gone.removeEventListener("abort", leaveIt)
         then()
       }
       const leaveIt = end(() => resolve([]))
       const wake = end(() => resolve(take(offset, limit)))
       const conflict = end(() => reject(new ApiError(409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running")))
-      const timer = setTimeout(wake, timeoutMs)
+      const cancel = clock.later(timeoutMs, wake)
       const mine = { wake, conflict }
       waiter = mine
       gone.addEventListener("abort", leaveIt)

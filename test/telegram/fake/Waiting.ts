@@ -62,16 +62,18 @@ export const wait = (world: World, fields: Fields, gone: AbortSignal): Promise<F
   return new Promise((resolve) => {
     const end = (answer: Fields): void => {
       off()
-      clearTimeout(timer)
+      cancel()
+      gone.removeEventListener("abort", leave)
       resolve(answer)
     }
+    const leave = (): void => end({ met: false })
     const check = (): void => {
       const found = look()
       if (found !== null) end({ met: true, found })
     }
     const off = world.onChange(check)
-    const timer = setTimeout(() => end({ met: false }), timeoutMs)
-    gone.addEventListener("abort", () => end({ met: false }))
+    const cancel = world.clock.later(timeoutMs, leave)
+    gone.addEventListener("abort", leave)
     check()
   })
 }

@@ -3,9 +3,10 @@
  * what a bot may do is `Methods.ts`, what people do is `People.ts`.
  */
 import { makeChance } from "./Chance.ts"
-import { inSeconds, makeClock } from "./Clock.ts"
+import { inSeconds, makeClock, type Time } from "./Clock.ts"
 import { makeFaults } from "./Faults.ts"
 import { makeFlood } from "./Flood.ts"
+import { makeOutbox } from "./Outbox.ts"
 import { makeRecord } from "./Record.ts"
 import { makeUpdates } from "./Updates.ts"
 import { ApiError, badRequest, type Chat, type Message, type User } from "./Wire.ts"
@@ -59,18 +60,21 @@ export interface Options {
 /** After this time a button's question cannot be answered any more: about 15 s were seen (telegraf issue 1839). */
 const queryKeptMs = 15_000
 
+/** Any number: it keeps the two chances of one seed apart. */
+const idsSeed = 0x5eed_1d5
+
 export const anonymousAdmin: User = { id: 1_087_968_824, is_bot: true, first_name: "Group", username: "GroupAnonymousBot" }
 
 export type World = ReturnType<typeof makeWorld>
 
-export const makeWorld = (options: Options) => {
+export const makeWorld = (options: Options, time: Time) => {
   const listeners = new Set<() => void>()
   let revision = 0
   const changed = (): void => {
     revision++
     for (const listener of listeners) listener()
   }
-  const clock = makeClock()
+  const clock = makeClock(time)
   const chance = makeChance(options.seed)
   const bot: User = { id: Number(options.token.split(":", 1)[0]), is_bot: true, first_name: "Opsgate", username: options.username }
   const users = new Map<number, User>()
@@ -124,6 +128,8 @@ export const makeWorld = (options: Options) => {
     bot,
     clock,
     chance,
+    /** Of the ids of files and buttons, so that they do not shift what strikes when. */
+    ids: makeChance(options.seed ^ idsSeed),
     changed,
     users,
     rooms,
@@ -134,6 +140,7 @@ export const makeWorld = (options: Options) => {
     faults: makeFaults(chance),
     flood: makeFlood(clock),
     record: makeRecord(clock, changed),
+    outbox: makeOutbox(clock),
     updates: makeUpdates(clock, chance, changed, options.first_update_id),
     queries: new Map<string, Query>(),
     files: new Map<string, StoredFile>(),

@@ -1,0 +1,31 @@
+/**
+ * Whoever asked in a chat is told the end there: the last look of each of his tasks, of those that the chat service carried out, is that of
+ * its end. `reportsArrive` asks the same where sending was made to fail; here nothing need have failed.
+ *
+ * Unit: a task that was asked for in a chat and ended.
+ */
+import type { Measure } from "../Verdict.ts"
+import { reportProblem } from "./reportsArrive.ts"
+import { isTerminal } from "./StateMachine.ts"
+import { overFolds } from "./Units.ts"
+
+/** A report may be on its way for so long: what ended later is left out. It is the longest pause between two tries, and a little more. */
+const patienceMs = 90_000
+
+const sends: ReadonlySet<string> = new Set(["sendMessage", "editMessageText", "sendDocument"])
+
+export const endsReported: Measure = (history) =>
+  overFolds(history, ({ events, id, journal }, log, units) => {
+    const { chat } = journal
+    if (chat === undefined) return
+    const carriedOut = chat.calls.filter(({ method, status }) => status === 200 && sends.has(method))
+    const endedAt = new Map(events.flatMap(({ at, task, type }) => (task !== null && type.startsWith("task.") ? [[task, at] as const] : [])))
+    for (const { key } of chat.commands.filter(({ expect, op }) => op === "submit" && expect === "once")) {
+      const [task] = log.byKey.get(key) ?? []
+      if (task === undefined || !isTerminal(task.state)) continue
+      const problem = reportProblem(task.id, log, chat, carriedOut)
+      if (problem === null) units.good()
+      else if (journal.ended_at - (endedAt.get(task.id) ?? 0) < patienceMs) units.excluded("it ended just before the scenario did")
+      else units.bad(`${id}, task ${task.id}: ${problem}`)
+    }
+  })
