@@ -7,7 +7,7 @@ import { Agent, request } from "node:http"
 import { createInterface } from "node:readline"
 import { Effect, type Scope } from "effect"
 import { ProductFailed, type Workspace } from "./Product.ts"
-import { isObject } from "./Stage.ts"
+import { isObject } from "../Json.ts"
 
 export interface ChatService {
   readonly port: number

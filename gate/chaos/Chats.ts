@@ -4,11 +4,13 @@
  */
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { Clock, Effect, Either, type Scope } from "effect"
+import { Clock, Effect, type Scope } from "effect"
 import type { Burst, ChatCall, ChatCommand, Request, Standing } from "../History.ts"
 import { type ChatService, startChatService } from "./ChatService.ts"
 import { opsgate, ProductFailed } from "./Product.ts"
-import { isObject, type Stage } from "./Stage.ts"
+import { callIn, textIn, violationIn } from "./ChatRecord.ts"
+import { isObject } from "../Json.ts"
+import type { Stage } from "./Stage.ts"
 import { prepare } from "./Workload.ts"
 
 /** Who there is, with the number of each. `eve` is nobody's business: she is not among the people of the configuration. */
@@ -136,47 +138,9 @@ const listening = ({ workspace }: Stage): Chats["listen"] => {
   })
 }
 
-const numberIn = (value: unknown): number | null => (typeof value === "number" || (typeof value === "string" && value !== "") ? Number(value) : null)
-const textIn = (value: unknown): string | null => (typeof value === "string" ? value : null)
-
-const updatesIn = (answer: unknown): ReadonlyArray<number> => {
-  const result = isObject(answer) ? answer["result"] : null
-  return Array.isArray(result) ? result.flatMap((one: unknown) => (isObject(one) && typeof one["update_id"] === "number" ? [one["update_id"]] : [])) : []
-}
-
-// Objects come as the JSON that was sent.
-const repliedIn = (parameters: unknown): number | null => {
-  const decoded = typeof parameters === "string" ? Either.getOrNull(Either.try((): unknown => JSON.parse(parameters))) : parameters
-  return isObject(decoded) ? numberIn(decoded["message_id"]) : null
-}
-
-const callIn = (value: unknown): ChatCall | null => {
-  if (!isObject(value)) return null
-  const { answer, answered, at_ms, faults, method, params, seq, status, took_ms } = value
-  if (typeof seq !== "number" || typeof at_ms !== "number" || typeof method !== "string") return null
-  const given = isObject(params) ? params : {}
-  return {
-    seq,
-    at: Math.floor(at_ms),
-    took_ms: numberIn(took_ms),
-    method,
-    chat: numberIn(given["chat_id"]),
-    text: textIn(given["text"] ?? given["caption"]),
-    updates: method === "getUpdates" ? updatesIn(answer) : [],
-    faults: Array.isArray(faults) ? faults.map(String) : [],
-    status: numberIn(status),
-    answered: answered === true,
-    replies: repliedIn(given["reply_parameters"]),
-    query: textIn(given["callback_query_id"])
-  }
-}
-
 /** The calls of the product, as the service has them on record. */
 export const callsOf = (service: ChatService, query = ""): Effect.Effect<ReadonlyArray<ChatCall>, ProductFailed> =>
   Effect.map(service.order("GET", `record${query}`), (json) => (Array.isArray(json) ? json.flatMap((one: unknown) => callIn(one) ?? []) : []))
-
-const violationIn = (value: unknown) =>
-  isObject(value) ? [{ at: Math.floor(numberIn(value["at_ms"]) ?? 0), scope: String(value["scope"]), method: String(value["method"]), early: value["early"] === true }] : []
 
 const collect = (stage: Stage, service: ChatService) =>
   Effect.gen(function*() {

@@ -2,6 +2,7 @@
  * The stage of one scenario: the workspace, the chance, and the journal that grows while it is played. Scripts use its
  * verbs; whatever they do is on record without their help.
  */
+import { isObject } from "../Json.ts"
 import { Clock, Data, Effect, Ref, type Scope } from "effect"
 import type { ChatHistory, Fault, FaultClass, Operation, Replay, Request, Restart, Row, Sample, Scenario, Target } from "../History.ts"
 import { type Ended, ledgerText, opsgate, opsgateJson, type ProductFailed, serve, type Server, type Workspace } from "./Product.ts"
@@ -29,8 +30,6 @@ export class ScenarioStuck extends Data.TaggedError("ScenarioStuck")<{ readonly 
 }
 
 export type StageFailed = ProductFailed | ScenarioStuck
-
-export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null && !Array.isArray(value)
 
 export const isRow = (value: unknown): value is Row => isObject(value) && typeof value["id"] === "string" && typeof value["state"] === "string"
 

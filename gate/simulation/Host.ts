@@ -6,7 +6,7 @@ import { drawsFrom, seedFor } from "./Chance.ts"
 import type { Handles } from "./Handles.ts"
 import type { Kernel } from "./Kernel.ts"
 import { hostSymbol, type Ported } from "./Loader.ts"
-import { isObject } from "./World.ts"
+import { isObject } from "../Json.ts"
 
 const refuse = (name: string) => (): never => {
   throw new Error(`${name} is not for a simulation`)

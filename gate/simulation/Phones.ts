@@ -4,7 +4,8 @@ import { between, type Draw } from "./Chance.ts"
 import type { Service } from "./Service.ts"
 import { approvalsOf, thinking } from "./Townspeople.ts"
 import { approvers, bot, numbers, type Person, type Planned } from "./Workspace.ts"
-import { isObject, type Open, type World } from "./World.ts"
+import { isObject } from "../Json.ts"
+import type { Open, World } from "./World.ts"
 
 /** People look at their phones so often. */
 const lookMs = 7000

@@ -8,7 +8,8 @@ import { between, type Draw } from "./Chance.ts"
 import { ImageRefused } from "./Loader.ts"
 import type { Kernel, Process } from "./Kernel.ts"
 import type { Reply } from "./Machine.ts"
-import { isObject } from "./World.ts"
+import { callIn } from "../chaos/ChatRecord.ts"
+import { isObject } from "../Json.ts"
 import { token } from "./Workspace.ts"
 
 type Fields = Readonly<Record<string, unknown>>
@@ -84,42 +85,3 @@ export class Service {
     return this.last
   }
 }
-
-const numberIn = (value: unknown): number | null => (typeof value === "number" || (typeof value === "string" && value !== "") ? Number(value) : null)
-const textIn = (value: unknown): string | null => (typeof value === "string" ? value : null)
-
-const updatesIn = (answer: unknown): ReadonlyArray<number> => {
-  const result = isObject(answer) ? answer["result"] : null
-  return Array.isArray(result) ? result.flatMap((one: unknown) => (isObject(one) && typeof one["update_id"] === "number" ? [one["update_id"]] : [])) : []
-}
-
-// An object, or its JSON beside a file.
-const repliedIn = (given: Fields): number | null => {
-  const { reply_parameters: found } = given
-  const parsed: unknown = typeof found === "string" ? JSON.parse(found) : found
-  return isObject(parsed) ? numberIn(parsed["message_id"]) : null
-}
-
-const callIn = (value: unknown): ChatCall | null => {
-  if (!isObject(value)) return null
-  const { answer, answered, at_ms, faults, method, params, seq, status, took_ms } = value
-  if (typeof seq !== "number" || typeof at_ms !== "number" || typeof method !== "string") return null
-  const given = isObject(params) ? params : {}
-  return {
-    seq,
-    at: Math.floor(at_ms),
-    took_ms: numberIn(took_ms),
-    method,
-    chat: numberIn(given["chat_id"]),
-    text: textIn(given["text"] ?? given["caption"]),
-    updates: method === "getUpdates" ? updatesIn(answer) : [],
-    faults: Array.isArray(faults) ? faults.map(String) : [],
-    status: numberIn(status),
-    answered: answered === true,
-    replies: repliedIn(given),
-    query: textIn(given["callback_query_id"])
-  }
-}
-
-export const violationIn = (value: unknown) =>
-  isObject(value) ? [{ at: Math.floor(numberIn(value["at_ms"]) ?? 0), scope: String(value["scope"]), method: String(value["method"]), early: value["early"] === true }] : []

@@ -1,7 +1,8 @@
 /** People at a terminal of the machine: they send a command over its socket, and again under the same key for as long as nobody answers. */
 import type { OperationName } from "../History.ts"
 import { between, type Draw } from "./Chance.ts"
-import { isObject, type World } from "./World.ts"
+import { isObject } from "../Json.ts"
+import type { World } from "./World.ts"
 
 /** What came of a command. */
 export type Answer = { readonly _tag: "Done"; readonly ok: Readonly<Record<string, unknown>> } | { readonly _tag: "Refused"; readonly refused: string }

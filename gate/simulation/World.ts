@@ -1,5 +1,6 @@
 /** What everybody in a simulated world shares, and what is put on record of it. */
 import type { ChatHistory, Fault, Operation, Replay, Request } from "../History.ts"
+import { isObject } from "../Json.ts"
 import { type Draw, drawsFrom, seedFor } from "./Chance.ts"
 import type { Commands } from "./Commands.ts"
 import type { Kernel } from "./Kernel.ts"
@@ -26,8 +27,6 @@ export interface Books {
   readonly operations: Array<Operation>
   readonly chat: { -readonly [Member in keyof ChatHistory]: Array<ChatHistory[Member][number]> }
 }
-
-export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === "object" && value !== null && !Array.isArray(value)
 
 const momentMs = 3000
 

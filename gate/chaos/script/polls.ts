@@ -6,7 +6,8 @@
 import { Clock, Effect, type Scope } from "effect"
 import { type Chats, callsOf, ends, madeBy, numbers, openChats, recordBurst, requesters, shortOf, type Heard } from "../Chats.ts"
 import { between } from "../Seed.ts"
-import { isObject, type Life, live, record, type Stage, type StageFailed, until } from "../Stage.ts"
+import { isObject } from "../../Json.ts"
+import { type Life, live, record, type Stage, type StageFailed, until } from "../Stage.ts"
 import type { ProductFailed } from "../Product.ts"
 
 const burstsPerLife = 3

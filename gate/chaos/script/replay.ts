@@ -1,7 +1,8 @@
 /** Every command is sent again: at once, later, behind a crash, and with another payload under the same key. */
 import { Clock, Effect } from "effect"
 import type { ProductFailed } from "../Product.ts"
-import { handle, isObject, live, persist, record, settled, type Stage, submitWords, taskIn } from "../Stage.ts"
+import { isObject } from "../../Json.ts"
+import { handle, live, persist, record, settled, type Stage, submitWords, taskIn } from "../Stage.ts"
 import { sendLine } from "../Socket.ts"
 import { watchRows } from "../Sampler.ts"
 import { needsApproval, plan, type Planned } from "../Workload.ts"
