@@ -162,16 +162,23 @@ const acts: Readonly<Record<Exclude<SimulatedFault, "replay">, (world: World, dr
     world.machine?.killAtCommit(point, between(draw, 1, 12), () => killed(world, draw, found, `killed ${point.replaceAll("_", " ")}`))
   },
   pause: (world, draw) => {
-    const { machine, setting } = world
-    if (machine?.process === null || machine === null) return
+    const { kernel, machine, setting } = world
+    if (machine?.process === null || machine === null || machine.process.state === "stopped") return
     const { process } = machine
     const found = atWork(world)
+    const fromMs = kernel.monoMs
     const ms = Math.round(setting.lease_ms * (pauseLeases[0] + draw() * (pauseLeases[1] - pauseLeases[0])))
     machine.stop()
-    world.kernel.later(null, ms, () => {
+    // Put on record when it goes on, which healing brings about earlier: whoever judges asks what lies between.
+    world.goOn = () => {
+      world.goOn = () => undefined
       if (machine.process !== process) return
       machine.goOn()
-      world.noted({ class: "sigstop", ...found, witness: { kind: "proc_stat", detail: `stopped for ${ms} ms` } })
+      world.noted({ class: "sigstop", ...found, witness: { kind: "proc_stat", detail: `stopped for ${kernel.monoMs - fromMs} ms` } })
+    }
+    const { goOn } = world
+    kernel.later(null, ms, () => {
+      if (world.goOn === goOn) goOn()
     })
   },
   command_lost: (world, draw) => {
@@ -230,6 +237,6 @@ export const heal = (world: World, service: Service): void => {
   machine.trouble = null
   machine.failSync = null
   machine.spare()
-  machine.goOn()
+  world.goOn()
   if (machine.process === null) machine.boot()
 }

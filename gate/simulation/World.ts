@@ -42,6 +42,8 @@ export class World {
   isClockSet = false
   /** Bursts of faults that strike polls at this time. */
   bursts = 0
+  /** Lets a process go on that is stopped. */
+  goOn: () => void = () => undefined
   /** Set once both are made; nothing looks before. */
   machine: Machine | null = null
   private readonly heard: Array<Heard> = []
