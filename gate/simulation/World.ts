@@ -89,8 +89,10 @@ export class World {
 
   readonly exitOf = (refused: string): number => this.image.exitOf(refused)
 
-  /** The number that the next fault has. */
-  readonly noted = (fault: Omit<Fault, "id" | "seed" | "at">): void => {
-    this.books.faults.push({ ...fault, id: `${this.setting.id}:${this.seed}/${this.books.faults.length + 1}`, at: this.kernel.wallMs(), seed: this.seed })
+  /** Puts a fault on record that is over now. `since`: when it struck, on the wall clock; without it, it struck just now. */
+  readonly noted = (fault: Omit<Fault, "id" | "seed" | "at" | "until">, since: number | null = null): void => {
+    const nowMs = this.kernel.wallMs()
+    const when = since === null || since === nowMs ? { at: nowMs } : { at: since, until: nowMs }
+    this.books.faults.push({ ...fault, id: `${this.setting.id}:${this.seed}/${this.books.faults.length + 1}`, ...when, seed: this.seed })
   }
 }
