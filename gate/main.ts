@@ -1,6 +1,6 @@
 /**
- * `opsgate gate` and `opsgate verify`: plays the scenarios against the built product, judges them, writes the bundle and
- * prints the verdict; or checks a bundle that somebody else wrote. The only place of the gate that runs effects.
+ * `opsgate gate`: plays the scenarios against the built product, judges them, writes the bundle and prints the verdict; the verbs
+ * around evidence and keys are in `cli/`. The only place of the gate that runs effects.
  */
 import { execFileSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
@@ -14,12 +14,12 @@ import { play } from "./chaos/Runner.ts"
 import { runControlTests } from "./control/ControlTests.ts"
 import { readScenarios } from "./chaos/Scenarios.ts"
 import { bundleFiles, writeBundle } from "./evidence/Bundle.ts"
-import { sha256 } from "./evidence/Canonical.ts"
 import { type Environment, environmentSchema } from "./evidence/Environment.ts"
-import { fingerprint, generateKey, loadPinnedKeys, loadPrivateKey, loadPublicKey, publicPem } from "./evidence/Keys.ts"
+import { fingerprint, generateKey, loadPinnedKeys, loadPrivateKey, publicPem } from "./evidence/Keys.ts"
 import { plain } from "./evidence/Plain.ts"
 import { readRun } from "./evidence/Reader.ts"
-import { verificationExit, verify } from "./evidence/Verifier.ts"
+import type { House } from "./cli/House.ts"
+import { verbOf } from "./cli/Verbs.ts"
 import { compared } from "./Compared.ts"
 import { type Profile, profiles } from "./Profiles.ts"
 import { mutantsOfProduct, nothing, replayOf, simulateAgain, type SimulatedPart, simulateFor } from "./Simulated.ts"
@@ -36,7 +36,7 @@ import type { Scorecard } from "./scorecard/Scorecard.ts"
 import { evidenceMutants } from "./selftest/all.ts"
 import { selfTest } from "./selftest/SelfTest.ts"
 import { exitCode } from "./Verdict.ts"
-import { type Asked, judgeWindow, windowCard, windowProfile } from "./window/Gate.ts"
+import { type Asked, judgeWindow, windowProfile } from "./window/Gate.ts"
 
 /** What the gate cannot work with. Exit code 254, and nothing was run. */
 class Usage extends Data.TaggedError("Usage")<{ readonly text: string }> {
@@ -271,32 +271,11 @@ const publishLatest = (dir: string, latest: unknown, publish: boolean): void => 
   renameSync(`${file}.tmp`, file)
 }
 
-const verifyBundle = (dir: string, keyFile: string | undefined, json: boolean) =>
-  Effect.gen(function*() {
-    const pinned = keyFile === undefined ? yield* orUsage(loadPinnedKeys(pinnedDir)) : [yield* orUsage(loadPublicKey(keyFile))]
-    const found = verify(resolve(dir), { pinned })
-    if (json) process.stdout.write(`${JSON.stringify(found)}\n`)
-    if (found._tag === "NotABundle") say(found.why)
-    else if (found._tag === "Refuted") {
-      found.problems.forEach(say)
-      say(`${dir} does not verify: ${found.total} ${found.total === 1 ? "problem" : "problems"}`)
-    } else if (!json) {
-      process.stdout.write(`${found.decision}  run ${found.run}, profile ${found.profile}, commit ${found.commit}\nsigned by ${found.by.fingerprint} (${plain(found.by.name)}); every digest, chain and count was checked, and the verdict was judged anew\n${scorecardLine(found.scorecardSha256)}\n${(found.result.objections ?? []).map((objection) => `${plain(objection)}\n`).join("")}`)
-    }
-    return verificationExit(found)
-  })
-
-/** The signer chose the scorecard; whoever relies on the verdict wants to know whether it is one of his own. */
-const scorecardLine = (digest: string): string => {
-  const own = [...[...profiles.values()].map(({ scorecard }) => scorecard), windowCard].find((name) => sha256(readFileSync(join(root, "scorecards", name))) === digest)
-  return own === undefined ? `CAUTION: the scorecard (sha256 ${digest}) is none of those in ${join(root, "scorecards")}` : `judged by scorecards/${own} as it stands here`
-}
-
 const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--out DIR] [--key FILE] [--keep] [--json]
        opsgate gate --window 7d [--db FILE | --config FILE] [--until INSTANT] [--scorecard FILE] [--out DIR] [--key FILE] [--json]
        opsgate gate --self-test [--json]
        opsgate gate --simulate SEED [--only FAULT,FAULT,…|none]
-       opsgate verify BUNDLE [--key PUBLIC_KEY] [--json]`
+       opsgate verify --help, opsgate evidence --help, opsgate keys --help`
 
 const simulatedAgain = (seed: number, only: ReadonlyArray<string> | null): Effect.Effect<number, Usage> =>
   simulateAgain(root, seed, only, (text) => void process.stdout.write(`${plain(text)}\n`)).pipe(
@@ -316,18 +295,17 @@ const checked = (json: boolean): Effect.Effect<number, Usage> =>
 
 const keyByDefault = join(homedir(), ".config", "opsgate", "gate.key")
 
+const house: House = { root, pinnedDir, keyFile: keyByDefault, program, chatService, env: environment, progress: shown, print: (text) => void process.stdout.write(text) }
+
 const chosen = (words: ReadonlyArray<string>): Effect.Effect<Effect.Effect<number, Usage>, Usage> =>
   Effect.try({
     try: () => {
       const text = { type: "string" } as const
       const flag = { type: "boolean", default: false } as const
-      const [verb, ...rest] = words
+      const asked = verbOf(words)
+      if (asked !== null) return Effect.mapError(asked(house), ({ message }) => new Usage({ text: message }))
+      const rest = words.slice(1)
       if (rest.includes("--help")) return Effect.sync(() => (process.stdout.write(`${usage}\n`), 0))
-      if (verb === "verify") {
-        const { positionals, values } = parseArgs({ args: rest, allowPositionals: true, options: { key: text, json: flag } })
-        const [dir, extra] = positionals
-        return dir === undefined || extra !== undefined ? Effect.fail(new Usage({ text: usage })) : verifyBundle(dir, values.key, values.json)
-      }
       if (rest.some((word) => /^--window(=|$)/.test(word))) {
         const { values: { config, db, json, key = keyByDefault, out, scorecard, until, window: length = "" } } = parseArgs({ args: rest, options: { window: text, until: text, db: text, config: text, scorecard: text, out: text, key: text, json: flag } })
         if (db !== undefined && config !== undefined) return Effect.fail(new Usage({ text: "--db names the file itself, --config where to find it: one of them is enough" }))

@@ -173,8 +173,8 @@ const readText = (file: string): string => {
   }
 }
 
-/** `gate` and `verify` are a program of their own, which shares no code with this one. */
-const gateVerbs: ReadonlyArray<string | undefined> = ["gate", "verify"]
+/** `gate` and the verbs around its evidence are a program of their own, which shares no code with this one. */
+const gateVerbs: ReadonlyArray<string | undefined> = ["gate", "verify", "evidence", "keys"]
 
 const main = async (): Promise<void> => {
   process.stdout.on("error", (error) => {

@@ -45,6 +45,8 @@ export type Verification =
     readonly scorecardSha256: string
     /** The judgement made just now from the raw files, not the stored one. */
     readonly result: Result
+    /** What was signed. */
+    readonly statement: Statement
   }
 
 export const problemsMax = 20
@@ -56,13 +58,22 @@ export const verificationExit = (verification: Verification): number => {
 }
 
 /** Verifies the bundle in `dir`. It reads each file once and writes nothing. */
-export const verify = (dir: string, options: VerifyOptions): Verification => {
+export const verify = (dir: string, options: VerifyOptions): Verification =>
+  Either.match(openBundle(dir), { onLeft: (unopened) => unopened, onRight: (opened) => verifyOpened(opened, options) })
+
+/** The files of a bundle as they were read, once, and what was wrong with reading them. */
+export interface Opened {
+  readonly files: Files
+  readonly problems: ReadonlyArray<string>
+}
+
+/** Reads the bundle in `dir`, whether or not anything in it is true. */
+export const openBundle = (dir: string): Either.Either<Opened, Exclude<Verification, { readonly _tag: "Verified" }>> => {
   const why = whyNoBundle(dir)
-  if (why !== null) return { _tag: "NotABundle", why }
-  const read = Either.try({ try: () => readFiles(dir), catch: (cause) => (cause instanceof Error ? cause.message : String(cause)) })
-  return Either.match(read, {
-    onLeft: (cause) => ({ _tag: "Refuted", problems: [clip(`the bundle cannot be read: ${cause}`, 400)], total: 1 }),
-    onRight: ({ files, problems }) => verifyFiles(files, problems, options.pinned)
+  if (why !== null) return Either.left({ _tag: "NotABundle", why })
+  return Either.try({
+    try: () => readFiles(dir),
+    catch: (cause) => ({ _tag: "Refuted", problems: [clip(`the bundle cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, 400)], total: 1 })
   })
 }
 
@@ -107,15 +118,16 @@ export const inspect = (files: Files, pinned: ReadonlyArray<PinnedKey>, found: R
   return { problems, signed: signed.value, manifest: manifest.value, result: anew?.result ?? null }
 }
 
-const verifyFiles = (files: Files, found: ReadonlyArray<string>, pinned: ReadonlyArray<PinnedKey>): Verification => {
+/** Verifies files that were read already. */
+export const verifyOpened = ({ files, problems: found }: Opened, { pinned }: VerifyOptions): Verification => {
   const { manifest, problems, result, signed } = inspect(files, pinned, found)
   const all = [...new Set(aspects.flatMap((aspect) => problems[aspect]).map((problem) => clip(problem, 400)))]
   if (all.length > 0 || signed === null || manifest === null || result === null) {
     return { _tag: "Refuted", problems: all.slice(0, problemsMax), total: all.length }
   }
   const { commit, profile, run } = manifest
-  const { by, statement: { predicate: { scorecard } } } = signed
-  return { _tag: "Verified", decision: result.decision, run, commit, profile, by, scorecardSha256: scorecard.digest.sha256, result }
+  const { by, statement } = signed
+  return { _tag: "Verified", decision: result.decision, run, commit, profile, by, scorecardSha256: statement.predicate.scorecard.digest.sha256, result, statement }
 }
 
 interface Part<A> {

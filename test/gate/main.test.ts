@@ -23,7 +23,9 @@ describe("the words of the gate", () => {
     [["gate", "--scorecard", "/nowhere.json"], "/nowhere.json cannot be read"],
     [["gate", "--nonsense"], "--nonsense"],
     [["gate", "--self-test", "--profile", "quick"], "--profile"],
-    [["verify"], "usage: opsgate gate"],
+    [["verify"], "BUNDLE is missing; usage: opsgate verify BUNDLE"],
+    [["evidence", "nope"], "opsgate evidence has no verb nope: "],
+    [["evidence", "verify", "/nowhere"], "/nowhere"],
     [["verify", "/nowhere"], "/nowhere"],
     [["verify", root], "is not an evidence bundle"]
   ])("%j exit with 254 and a sentence, and print nothing else", (words, sentence) => {
