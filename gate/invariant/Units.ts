@@ -26,6 +26,13 @@ export interface Units {
   readonly missing: (why: string) => void
 }
 
+/**
+ * A unit for which something did not come about. A scenario that was aborted did not wait for it, and left its tasks where they were:
+ * there it is missing evidence. Elsewhere it is bad.
+ */
+export const undone = ({ status }: Journal, units: Pick<Units, "bad" | "missing">, sentence: string, sort?: string): void =>
+  status === "aborted" ? units.missing(`${sentence}; but the scenario was aborted`) : units.bad(sentence, sort)
+
 /** Counts over every scenario. */
 export const overScenarios = (history: RunHistory, count: (scenario: Whole, units: Units) => void): Measurement =>
   counted((units) => {

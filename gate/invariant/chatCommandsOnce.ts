@@ -8,7 +8,7 @@
 import type { ChatCommand, LogEvent } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
 import { type Fold, text } from "./Fold.ts"
-import { overFolds } from "./Units.ts"
+import { overFolds, undone } from "./Units.ts"
 
 const effectOf = { submit: "task.requested", approve: "approval.given", resume: "task.queued" } as const
 
@@ -26,6 +26,7 @@ export const chatCommandsOnce: Measure = (history) =>
       const late = problem === null && effect !== undefined && effect.seq < (last.get(command.chat) ?? 0) ? "its effect came before that of an earlier command of its chat" : null
       if (effect !== undefined) last.set(command.chat, Math.max(effect.seq, last.get(command.chat) ?? 0))
       if (problem === null && late === null) units.good()
+      else if (effect === undefined && command.expect === "once") undone(journal, units, `${id}, ${command.op} of ${command.person}, key ${command.key}: ${problem}`)
       else units.bad(`${id}, ${command.op} of ${command.person}, key ${command.key}: ${problem ?? late}`)
     }
   })

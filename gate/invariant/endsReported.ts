@@ -7,7 +7,7 @@
 import type { Measure } from "../Verdict.ts"
 import { reportProblem } from "./reportsArrive.ts"
 import { isTerminal } from "./StateMachine.ts"
-import { overFolds } from "./Units.ts"
+import { overFolds, undone } from "./Units.ts"
 
 /** A report may be on its way for so long: what ended later is left out. It is the longest pause between two tries, and a little more. */
 const patienceMs = 90_000
@@ -26,6 +26,6 @@ export const endsReported: Measure = (history) =>
       const problem = reportProblem(task.id, log, chat, carriedOut)
       if (problem === null) units.good()
       else if (journal.ended_at - (endedAt.get(task.id) ?? 0) < patienceMs) units.excluded("it ended just before the scenario did")
-      else units.bad(`${id}, task ${task.id}: ${problem}`)
+      else undone(journal, units, `${id}, task ${task.id}: ${problem}`)
     }
   })

@@ -8,7 +8,7 @@
 import type { ChatCall, ChatHistory } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
 import type { Fold } from "./Fold.ts"
-import { overFolds } from "./Units.ts"
+import { overFolds, undone } from "./Units.ts"
 
 /** What people read of each end. */
 export const endWords: Readonly<Record<string, string>> = { SUCCEEDED: "done", FAILED: "failed", CANCELED: "canceled", EXPIRED: "expired" }
@@ -28,14 +28,14 @@ export const reportsArrive: Measure = (history) =>
       for (const task of new Set(fault.hit)) {
         const problem = reportProblem(task, log, chat, carriedOut)
         if (problem === null) units.good()
-        else units.bad(`${id}, fault ${fault.id}, task ${task}: ${problem}`)
+        else undone(journal, units, `${id}, fault ${fault.id}, task ${task}: ${problem}`)
       }
     }
     for (const call of carriedOut.filter(({ answered, faults: struck }) => !answered && struck.length > 0)) {
       const reference = referenceIn(call)
       if (reference === null) units.bad(`${id}, ${call.method} ${call.seq}: it has no reference by which a repeat can be told`)
       else if (chat.calls.some((later) => later.seq > call.seq && later.chat === call.chat && referenceIn(later) === reference)) units.good()
-      else units.bad(`${id}, ${call.method} ${call.seq}: its answer was lost, and ${reference} never came again`)
+      else undone(journal, units, `${id}, ${call.method} ${call.seq}: its answer was lost, and ${reference} never came again`)
     }
   })
 

@@ -9,7 +9,8 @@ import type { Effect, Request } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
 import { describe, isAmong, type TaskFold } from "./Fold.ts"
 import { groupedBy } from "./Ledger.ts"
-import { overFolds } from "./Units.ts"
+import { isTerminal } from "./StateMachine.ts"
+import { overFolds, undone } from "./Units.ts"
 
 export const tasksEndRight: Measure = (history) =>
   overFolds(history, ({ effects, id, journal }, log, units) => {
@@ -19,11 +20,17 @@ export const tasksEndRight: Measure = (history) =>
       const task = request.task === null ? log.byKey.get(request.key)?.[0] : log.tasks.get(request.task)
       // Under the task or under its key: a key that changed on the way must not hide an effect.
       const effectsOf = new Set([...(byTask.get(task?.id ?? "") ?? []), ...(byDispatchKey.get(task?.dispatchKey ?? "") ?? [])])
-      const problem = problemOf(request, task, timesDone(effectsOf, task))
+      const times = timesDone(effectsOf, task)
+      const problem = problemOf(request, task, times)
+      const sentence = `${id}, task ${task?.id ?? request.task ?? "(none)"}, key ${request.key}: ${problem}`
       if (problem === null) units.good()
-      else units.bad(`${id}, task ${task?.id ?? request.task ?? "(none)"}, key ${request.key}: ${problem}`)
+      else if (isOver(task) || times > request.expect.done_max) units.bad(sentence)
+      else undone(journal, units, sentence)
     }
   })
+
+// What comes of it then is its end; an end that is none yet may still come.
+const isOver = (task: TaskFold | undefined): boolean => isTerminal(task?.state ?? null)
 
 const timesDone = (effects: ReadonlySet<Effect>, task: TaskFold | undefined): number => {
   const steps = new Set(task?.intents.filter(({ code }) => code).map(({ dispatchKey }) => dispatchKey))

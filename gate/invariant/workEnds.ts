@@ -8,7 +8,7 @@ import type { LogEvent } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
 import { describe, isAmong, isBlocked, type TaskFold, text, whole } from "./Fold.ts"
 import { isTerminal } from "./StateMachine.ts"
-import { overFolds } from "./Units.ts"
+import { overFolds, undone } from "./Units.ts"
 
 /** What was at work, or due, so shortly before the end of a scenario may be at work still. */
 const patienceMs = 60_000
@@ -34,7 +34,7 @@ export const workEnds: Measure = (history) =>
       if (isTerminal(task.state) || (states !== undefined && isAmong(task, states))) units.good()
       else if (last === undefined || why !== null) units.excluded(why ?? "nothing is known of it")
       else if (endedAt - Math.max(last.at, last.due ?? 0) <= patienceMs) units.excluded("it was at work just before the end")
-      else units.bad(`${id}, task ${task.id}: it is ${describe(task)} since ${last.at}, and the scenario ended at ${endedAt}`)
+      else undone(journal, units, `${id}, task ${task.id}: it is ${describe(task)} since ${last.at}, and the scenario ended at ${endedAt}`)
     }
   })
 

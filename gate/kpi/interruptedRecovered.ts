@@ -6,7 +6,8 @@
  */
 import type { Request, Target } from "../History.ts"
 import { describe, isAmong, type TaskFold } from "../invariant/Fold.ts"
-import { overFolds } from "../invariant/Units.ts"
+import { isTerminal } from "../invariant/StateMachine.ts"
+import { overFolds, undone } from "../invariant/Units.ts"
 import type { Measure } from "../Verdict.ts"
 
 export const interruptedRecovered: Measure = (history) =>
@@ -25,10 +26,12 @@ export const interruptedRecovered: Measure = (history) =>
       for (const task of fault.hit) {
         if (counted.has(`${fault.id} ${task}`)) continue
         counted.add(`${fault.id} ${task}`)
-        const problem = problemOf(requestOf.get(task), log.tasks.get(task))
+        const known = log.tasks.get(task)
+        const problem = problemOf(requestOf.get(task), known)
         if (fault.class === "replay") units.excluded("replays interrupt nothing")
         else if (problem === null) units.good()
-        else units.bad(`${id}, fault ${fault.id}, task ${task}: ${problem}`)
+        else if (known === undefined || isTerminal(known.state)) units.bad(`${id}, fault ${fault.id}, task ${task}: ${problem}`)
+        else undone(journal, units, `${id}, fault ${fault.id}, task ${task}: ${problem}`)
       }
     }
   })

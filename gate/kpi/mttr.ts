@@ -4,7 +4,7 @@
  *
  * Unit: an incident, which is a fault that struck something; by class of faults.
  */
-import { overScenarios } from "../invariant/Units.ts"
+import { overScenarios, undone } from "../invariant/Units.ts"
 import { limitIn } from "../invariant/Settings.ts"
 import type { Measure, Measurement } from "../Verdict.ts"
 import { type Incident, incidentsOf } from "./Incidents.ts"
@@ -19,7 +19,8 @@ export const mttr: Measure = (history, parameters = {}) => {
       all.push(incident)
       const problem = problemOf(incident, limitMs)
       if (problem === null) units.good(1, incident.sort)
-      else units.bad(`${incident.scenario}, fault ${incident.fault}: ${problem}`, incident.sort)
+      else if (incident.open === null) units.bad(`${incident.scenario}, fault ${incident.fault}: ${problem}`, incident.sort)
+      else undone(whole.journal, units, `${incident.scenario}, fault ${incident.fault}: ${problem}`, incident.sort)
     }
   })
   return withFigures(measured, all)

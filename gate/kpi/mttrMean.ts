@@ -14,7 +14,12 @@ export const mttrMean: Measure = (history, parameters = {}) => {
   const all: Array<Incident> = []
   const seen = overScenarios(history, (whole, units) => {
     const probes = limitIn(parameters, "probes", units)
-    if (probes !== null) all.push(...incidentsOf(whole, probes, units))
+    if (probes === null) return
+    const incidents = incidentsOf(whole, probes, units)
+    const open = whole.journal.status === "aborted" ? incidents.find((incident) => incident.open !== null) : undefined
+    // Nobody knows how long it would have lasted.
+    if (open !== undefined) units.missing(`${open.scenario}, fault ${open.fault}: the scenario was aborted before it was over`)
+    all.push(...incidents)
   })
   if (seen._tag === "Missing") return seen
   const measured = counted((units) => {

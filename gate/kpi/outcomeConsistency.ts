@@ -33,6 +33,7 @@ export const outcomeConsistency: Measure = (history, parameters = {}) => {
       const problem = problemOf(runs, runs.map(({ events, task }) => signature(events, effects.get(task) ?? [], volatile)))
       if (runs.length < reruns) tally.excluded("it was run less often")
       else if (problem === null) tally.good()
+      else if (span.journal.status === "aborted" && runs.some(({ events }) => !isTerminal(lastStateOf(events)))) tally.missing(`${span.id}, spec ${spec}: the scenario was aborted before all of its runs ended`)
       else tally.bad(`${span.id}, spec ${spec}: ${problem}`)
     }
   }
@@ -57,6 +58,8 @@ const usesIn = (span: Span, tally: Tally): ReadonlyArray<Run> =>
     }
     return [{ spec: ["kind", "kind_version", "payload_sha256"].map((name) => textIn(asked, name) ?? "").join(" "), task: id, events, expected: ["SUCCEEDED"] }]
   })
+
+const lastStateOf = (events: ReadonlyArray<LogEvent>) => enteredBy(events.findLast(({ type }) => enteredBy(type) !== undefined)?.type ?? "") ?? null
 
 const stateOf = (events: ReadonlyArray<LogEvent>): string => {
   const last = events.findLast(({ type }) => enteredBy(type) !== undefined || type === "task.outcome_unknown")

@@ -5,7 +5,7 @@
  * Unit: a burst of which the chat service has at least one struck poll on record; what struck nothing is left out, and shown.
  */
 import type { Burst, ChatCall, ChatHistory, LogEvent } from "../History.ts"
-import { overScenarios } from "../invariant/Units.ts"
+import { overScenarios, undone } from "../invariant/Units.ts"
 import type { Measure } from "../Verdict.ts"
 
 /** The cap of the backoff of a poll, in milliseconds (docs/timeouts.md, `telegram_poll`). */
@@ -28,7 +28,8 @@ export const pollRecovery: Measure = (history) =>
       }
       const problem = problemOf(burst, struck, chat, keys)
       if (problem === null) units.good()
-      else units.bad(`${id}, ${burst.id} (${burst.kind}): ${problem}`)
+      else if (problem.late) units.bad(`${id}, ${burst.id} (${burst.kind}): ${problem.why}`)
+      else undone(journal, units, `${id}, ${burst.id} (${burst.kind}): ${problem.why}`)
     }
   })
 
@@ -45,12 +46,18 @@ const keysIn = (events: ReadonlyArray<LogEvent>): ReadonlySet<unknown> =>
     return typeof command === "object" && command !== null && "key" in command ? [command.key] : []
   }))
 
-const problemOf = (burst: Burst, struck: ReadonlyArray<ChatCall>, { calls, commands }: ChatHistory, keys: ReadonlySet<unknown>): string | null => {
+/** `late`: it came about, and too late; else it did not come about. */
+interface Problem {
+  readonly why: string
+  readonly late: boolean
+}
+
+const problemOf = (burst: Burst, struck: ReadonlyArray<ChatCall>, { calls, commands }: ChatHistory, keys: ReadonlySet<unknown>): Problem | null => {
   const [last, endedAt] = [Math.max(...struck.map(({ seq }) => seq)), Math.max(...struck.map(endOf))]
   const well = calls.find((call) => call.seq > last && wentWell(call))
-  if (well === undefined) return "no poll was answered after it"
+  if (well === undefined) return { why: "no poll was answered after it", late: false }
   const tookMs = endOf(well) - endedAt
-  if (tookMs > backoffCapMs) return `the next poll was answered after ${Math.round(tookMs)} ms, and ${backoffCapMs} ms is the longest pause`
+  if (tookMs > backoffCapMs) return { why: `the next poll was answered after ${Math.round(tookMs)} ms, and ${backoffCapMs} ms is the longest pause`, late: true }
   const lost = burst.keys.find((key) => !keys.has(key) && commands.some((command) => command.key === key && command.expect === "once"))
-  return lost === undefined ? null : `the command ${lost}, given meanwhile, has no effect`
+  return lost === undefined ? null : { why: `the command ${lost}, given meanwhile, has no effect`, late: false }
 }

@@ -5,7 +5,7 @@
 import type { ChatCall, Fault, Target } from "../History.ts"
 import { between, type Draw, drawsFrom, pick, seedFor } from "./Chance.ts"
 import type { Point, Trouble } from "./Machine.ts"
-import { faultClasses, type SimulatedFault } from "./Setting.ts"
+import { faultClasses, isScheduled, type ScheduledFault, type SimulatedFault } from "./Setting.ts"
 import type { Service } from "./Service.ts"
 import type { World } from "./World.ts"
 
@@ -19,7 +19,7 @@ const jumpMs = 1_200_000
 
 /** One fault, as it was drawn. */
 export interface Strike {
-  readonly kind: SimulatedFault
+  readonly kind: ScheduledFault
   /** Among those of its class. */
   readonly number: number
   readonly atMs: number
@@ -28,26 +28,23 @@ export interface Strike {
 export const nameOf = ({ kind, number }: Pick<Strike, "kind" | "number">): string => `${kind}#${number}`
 
 /** The classes that are on under a seed. */
-export const classesOf = ({ seed, setting: { faults, swarm } }: Pick<World, "seed" | "setting">): ReadonlyArray<SimulatedFault> => {
+export const classesOf = ({ seed, setting: { faults, people, swarm } }: Pick<World, "seed" | "setting">): ReadonlyArray<SimulatedFault> => {
   const draw = drawsFrom(seedFor(seed, "swarm"))
   const fate = draw() * 1_000_000
   if (fate < swarm.control_ppm) return []
   const all = fate < swarm.control_ppm + swarm.all_ppm
   return faultClasses.filter((kind) => {
     const isOn = draw() * 1_000_000 < swarm.class_ppm
-    return (all || isOn) && (faults[kind] ?? 0) > 0
+    return (all || isOn) && (isScheduled(kind) ? faults[kind] : people.double_ppm) > 0
   })
 }
-
-/** Played where people act, not by the nemesis. */
-const elsewhere: ReadonlySet<SimulatedFault> = new Set(["replay"])
 
 /** All that strikes, in the order of time. `only`: names of those that are played; null for all. */
 export const strikesOf = (world: World, only: ReadonlySet<string> | null): ReadonlyArray<Strike> =>
   classesOf(world)
-    .filter((kind) => !elsewhere.has(kind))
+    .filter(isScheduled)
     .flatMap((kind) => {
-      const count = Math.round((world.setting.faults[kind] ?? 0) * world.setting.active_ms / hourMs * (0.5 + world.chance(`count ${kind}`)()))
+      const count = Math.round(world.setting.faults[kind] * world.setting.active_ms / hourMs * (0.5 + world.chance(`count ${kind}`)()))
       return Array.from({ length: count }, (_, index): Strike => ({ kind, number: index + 1, atMs: between(world.chance(`when ${kind} ${index}`), 0, world.setting.active_ms) }))
     })
     .filter((strike) => only === null || only.has(nameOf(strike)))
@@ -146,7 +143,7 @@ const sends = (world: World, service: Service, draw: Draw): void => {
 const detailOf = (struck: ReadonlyArray<ChatCall>): string =>
   struck.length === 0 ? "no call was struck" : struck.slice(0, 10).map(({ answered, faults, method, seq, status }) => `${method} ${seq}: ${faults.join("+")}, status ${status ?? "none"}, ${answered ? "answered" : "not answered"}`).join("; ")
 
-const acts: Readonly<Record<Exclude<SimulatedFault, "replay">, (world: World, draw: Draw, service: Service) => void>> = {
+const acts: Readonly<Record<ScheduledFault, (world: World, draw: Draw, service: Service) => void>> = {
   polls: (world, draw, service) => polls(world, service, draw),
   sends: (world, draw, service) => sends(world, service, draw),
   kill: (world, draw) => {
@@ -221,10 +218,10 @@ const trouble = (world: World, draw: Draw, kind: Trouble): void => {
 /** Sets every fault on its instant. */
 export const unleash = (world: World, service: Service, strikes: ReadonlyArray<Strike>): void => {
   for (const strike of strikes) {
-    const act = strike.kind === "replay" ? null : acts[strike.kind]
+    const act = acts[strike.kind]
     const draw = world.chance(`strike ${nameOf(strike)}`)
     world.kernel.later(null, strike.atMs, () => {
-      if (!world.healed) act?.(world, draw, service)
+      if (!world.healed) act(world, draw, service)
     })
   }
 }

@@ -59,11 +59,15 @@ export const playAll = (options: PoolOptions, wanted: ReadonlyArray<Wanted>, tol
     const end = (then: () => void): void => {
       if (over) return
       over = true
+      // The signal outlives the pool: whoever plays seed after seed under one signal must not leave a listener for each.
+      signal.removeEventListener("abort", stop)
       hands.forEach(close)
       void Promise.all(closing).then(then, reject)
     }
     if (signal.aborted) return resolve()
-    signal.addEventListener("abort", () => end(resolve))
+    if (wanted.length === 0) return resolve()
+    const stop = (): void => end(resolve)
+    signal.addEventListener("abort", stop)
     const next = (hand: Hand): void => {
       const wish = queue.shift()
       hand.busy = wish === undefined ? null : { wanted: wish, told }
@@ -95,7 +99,6 @@ export const playAll = (options: PoolOptions, wanted: ReadonlyArray<Wanted>, tol
         }
       })
     }
-    if (wanted.length === 0) return resolve()
     for (let n = 0; n < Math.min(threads, wanted.length); n++) begin()
   })
 }

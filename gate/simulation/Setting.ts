@@ -28,6 +28,10 @@ const Measure = Schema.NonEmptyString.pipe(Schema.filter((name) => measureNames.
 export const faultClasses = ["kill", "kill_at_commit", "pause", "command_lost", "busy", "full", "io", "sync", "clock", "replay", "polls", "sends"] as const
 export type SimulatedFault = (typeof faultClasses)[number]
 
+/** Those that strike at instants drawn beforehand. How often a command is sent again follows from the people, by `double_ppm`. */
+export type ScheduledFault = Exclude<SimulatedFault, "replay">
+export const isScheduled = (kind: SimulatedFault): kind is ScheduledFault => kind !== "replay"
+
 export const Setting = Schema.Struct({
   $schema: Schema.optionalWith(Schema.String, { exact: true }),
   v: Schema.Literal(1),
@@ -60,8 +64,8 @@ export const Setting = Schema.Struct({
     mistake_ppm: Ppm,
     stranger_ppm: Ppm
   }),
-  /** Faults in an hour, of each class. */
-  faults: Schema.Record({ key: Schema.Literal(...faultClasses), value: Count }),
+  /** Faults in an hour, of each class that strikes by itself. */
+  faults: Schema.Record({ key: Schema.Literal(...faultClasses.filter(isScheduled)), value: Count }),
   /** Of the seeds, those without any fault, those with all classes, and in the others the share of classes that are on. */
   swarm: Schema.Struct({ control_ppm: Ppm, all_ppm: Ppm, class_ppm: Ppm }),
   preemption_ppm: Ppm,

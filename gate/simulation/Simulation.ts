@@ -142,8 +142,8 @@ export const simulateSoak = ({ progress, root }: SimulationOptions, seed: number
 
 // What the classes of the setting are called in a journal.
 const journalNames: Readonly<Record<string, string>> = { kill: "sigkill", kill_at_commit: "sigkill", pause: "sigstop", polls: "poll_fault", sends: "send_fault" }
-const classesIn = ({ faults }: Setting): ReadonlyArray<string> =>
-  [...new Set(Object.entries(faults).flatMap(([name, perHour]) => (perHour > 0 ? [journalNames[name] ?? name] : [])))].sort()
+const classesIn = ({ faults, people: { double_ppm } }: Setting): ReadonlyArray<string> =>
+  [...new Set(Object.entries({ ...faults, replay: double_ppm }).flatMap(([name, perHour]) => (perHour > 0 ? [journalNames[name] ?? name] : [])))].sort()
 
 const smallest = (options: PoolOptions, { problems, run, strikes }: Told): Effect.Effect<Failure, SimulationBroken> =>
   Effect.map(

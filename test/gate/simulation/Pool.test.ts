@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { beforeEach, describe, expect, it } from "vitest"
@@ -68,6 +69,13 @@ describe("a pool", () => {
     expect(all).toHaveLength(49)
     expect(left()).toEqual([])
     expect(await playing(thread("tell(seed)"), 3, { signal: stop.signal })).toEqual([])
+  })
+
+  it("leaves no listener on the signal under which pool after pool plays", async () => {
+    const { signal } = new AbortController()
+    await playing(thread("tell(seed)"), 2, { signal })
+    await playing(thread("tell(seed)"), 0, { signal })
+    expect(getEventListeners(signal, "abort")).toEqual([])
   })
 
   it("refuses a product that cannot be loaded, in one sentence", async () => {
