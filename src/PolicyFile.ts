@@ -28,7 +28,7 @@ export interface PolicyInForce {
 
 export const noPolicyFile: PolicyInForce = { policy: policyByDefault, roles: new Map(), entry: null }
 
-const isEntry: ValidateFunction<PolicyEntry> = new Ajv2020({ allErrors: false, verbose: true, strict: true, strictTypes: false }).compile(schema)
+const isEntry: ValidateFunction<PolicyEntry> = new Ajv2020({ allErrors: false, verbose: true, strict: true, strictTypes: false, validateSchema: false }).compile(schema)
 const isJson = Schema.is(Json)
 
 type Read<A> = Either.Either<A, string>
