@@ -60,3 +60,6 @@ export const pinnedOf = (house: Pick<House, "pinnedDir">, named: ReadonlyArray<s
 const pinnedAt = (file: string) => (isFolder(file) ? loadPinnedKeys(file) : Either.map(loadPublicKey(file), (key) => [key]))
 
 const isFolder = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isDirectory() === true
+
+/** A word as a shell takes it, for a command that somebody copies. */
+export const quoted = (word: string): string => (/^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)

@@ -1,7 +1,9 @@
 /** The verbs of the gate's command line beside `gate` itself: which word leads where, and their help. */
 import { Effect } from "effect"
 import { clip } from "../evidence/Plain.ts"
+import { diffUsage, diffVerb } from "./Diff.ts"
 import { type House, printLine, refused, type WordsRefused } from "./House.ts"
+import { inspectUsage, inspectVerb } from "./Inspect.ts"
 import { verifyUsage, verifyVerb } from "./Verify.ts"
 
 type Verb = (given: ReadonlyArray<string>, house: House) => Effect.Effect<number, WordsRefused>
@@ -14,7 +16,11 @@ interface Helped {
 const verified: Helped = { run: verifyVerb, usage: verifyUsage }
 
 const groups: ReadonlyMap<string, ReadonlyMap<string, Helped>> = new Map([
-  ["evidence", new Map([["verify", verified]])]
+  ["evidence", new Map([
+    ["inspect", { run: inspectVerb, usage: inspectUsage }],
+    ["verify", verified],
+    ["diff", { run: diffVerb, usage: diffUsage }]
+  ])]
 ])
 
 /** What these words ask for; null for words of the gate itself. */

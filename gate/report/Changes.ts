@@ -2,7 +2,7 @@
  * What is otherwise than in earlier runs of the same profile: which checks came to fail, which no longer do, and since when
  * each has not passed.
  */
-import type { Result } from "../scorecard/Scorecard.ts"
+import type { Line } from "../scorecard/Scorecard.ts"
 import type { Verdict } from "../Verdict.ts"
 import type { Earlier } from "./Earlier.ts"
 
@@ -19,7 +19,7 @@ export interface CheckChange {
 }
 
 /** Against the newest earlier run; checks that passed then and now are not in it. */
-export const changesSince = (result: Result, last: Earlier): ReadonlyArray<CheckChange> => {
+export const changesSince = (result: { readonly lines: ReadonlyArray<Pick<Line, "id" | "title" | "verdict">> }, last: Pick<Earlier, "verdicts">): ReadonlyArray<CheckChange> => {
   const changes = result.lines.flatMap(({ id, title, verdict }): ReadonlyArray<CheckChange> => {
     const before = last.verdicts.get(id) ?? null
     const turn = turnOf(before, verdict)

@@ -9,7 +9,7 @@ import type { Decision, Verdict } from "../Verdict.ts"
 const rank = { FAIL: 0, ERROR: 1, INSUFFICIENT: 2, PASS: 3 } as const satisfies Record<Verdict, number>
 
 /** Worst first; checks with the same verdict keep the order of the scorecard. */
-export const worstFirst = (lines: ReadonlyArray<Line>): ReadonlyArray<Line> =>
+export const worstFirst = <A extends { readonly verdict: Verdict }>(lines: ReadonlyArray<A>): ReadonlyArray<A> =>
   [...lines].sort((a, b) => rank[a.verdict] - rank[b.verdict])
 
 /** The decision, and every waiver that it rests on: `GO with 1 waiver: uptime (ada, until 2026-12-31)`. */
