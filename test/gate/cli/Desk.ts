@@ -43,7 +43,7 @@ export const desk = ({ keyFile, nowMs, pinnedDir = pinnedFolder(key), root = rep
   const house: House = {
     root, pinnedDir, keyFile: home, program: join(repository, "dist/opsgate.js"), chatService: join(repository, "dist/telegram-fake.js"),
     env: { PATH: process.env.PATH ?? "", LANG: "C.UTF-8", TZ: "UTC" },
-    progress: { say, stage: () => ({ step: () => undefined, done: () => undefined }) },
+    progress: { say, timings: () => [], stage: () => ({ step: () => undefined, done: () => undefined }) },
     print: (text) => void (out += text)
   }
   const asked = verbOf(given)
