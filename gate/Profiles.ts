@@ -12,8 +12,8 @@ export interface Profile {
 }
 
 export const profiles: ReadonlyMap<string, Profile> = new Map([
-  ["release", { scenarios: "spine", scorecard: "v1.2.json", seeds: 1000, soak_hours: 72 }],
+  ["release", { scenarios: "release", scorecard: "v1.2.json", seeds: 1000, soak_hours: 72 }],
   ["spine", { scenarios: "spine", scorecard: "spine.json", seeds: 0, soak_hours: 0 }],
   ["quick", { scenarios: "quick", scorecard: "quick.json", seeds: 0, soak_hours: 0 }],
-  ["full", { scenarios: "spine", scorecard: "v1.2.json", seeds: 10_000, soak_hours: 72 }]
+  ["full", { scenarios: "release", scorecard: "v1.2.json", seeds: 10_000, soak_hours: 72 }]
 ])

@@ -54,7 +54,7 @@ describe("the words of the gate", () => {
 })
 
 describe("the scenarios", () => {
-  it.each(["spine", "quick"])("of the profile %s all fit the published schema", (profile) => {
+  it.each(["spine", "release", "quick"])("of the profile %s all fit the published schema", (profile) => {
     expect(Either.getOrThrow(readScenarios(join(root, "scenarios", profile))).map(({ id }) => id)).toEqual(["duplicate-replay", "paused-worker", "poll-timeout-burst", "restart-during-running", "restart-keeps-state", "success-then-reporting-failure"])
   })
 
