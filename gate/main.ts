@@ -15,10 +15,12 @@ import { runControlTests } from "./control/ControlTests.ts"
 import { readScenarios } from "./chaos/Scenarios.ts"
 import { bundleFiles, writeBundle } from "./evidence/Bundle.ts"
 import { type Environment, environmentSchema } from "./evidence/Environment.ts"
-import { fingerprint, generateKey, loadPinnedKeys, loadPrivateKey, publicPem } from "./evidence/Keys.ts"
+import { fingerprint, generateKey, loadPrivateKey } from "./evidence/Keys.ts"
+import { loadPinnedKeys } from "./evidence/Pinned.ts"
 import { plain } from "./evidence/Plain.ts"
 import { readRun } from "./evidence/Reader.ts"
 import type { House } from "./cli/House.ts"
+import { pinPublic } from "./cli/Pin.ts"
 import { verbOf } from "./cli/Verbs.ts"
 import { compared } from "./Compared.ts"
 import { type Profile, profiles } from "./Profiles.ts"
@@ -100,11 +102,10 @@ const signingKey = (file: string) =>
     const key = yield* orUsage(made ? generateKey(file) : loadPrivateKey(file))
     const pinned = yield* orUsage(loadPinnedKeys(pinnedDir))
     const print = fingerprint(key)
-    if (!pinned.some((candidate) => candidate.fingerprint === print)) {
-      const name = `${print.slice("SHA256:".length).replace(/[^A-Za-z0-9]/g, "").slice(0, 12).toLowerCase()}.pub.pem`
-      writeFileSync(join(pinnedDir, name), publicPem(key))
-      say(`signing key ${print} (${file}); its public half is now evidence/keys/${name}: commit it to let others verify`)
-    }
+    const retired = pinned.find((candidate) => candidate.fingerprint === print)?.retired
+    if (retired !== undefined) return yield* new Usage({ text: `the key ${file} was retired, and ${retired.successor} signs in its place: name that one by --key, or finish with opsgate keys rotate` })
+    const name = yield* orUsage(pinPublic(pinnedDir, pinned, key))
+    if (name !== null) say(`signing key ${print} (${file}); its public half is now evidence/keys/${name}: commit it to let others verify`)
     return key
   })
 

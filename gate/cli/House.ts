@@ -2,7 +2,8 @@
 import { statSync } from "node:fs"
 import { parseArgs, type ParseArgsConfig } from "node:util"
 import { Data, Effect, Either } from "effect"
-import { loadPinnedKeys, loadPublicKey, type PinnedKey } from "../evidence/Keys.ts"
+import { loadPublicKey, type PinnedKey } from "../evidence/Keys.ts"
+import { loadPinnedKeys } from "../evidence/Pinned.ts"
 import { clip, plain } from "../evidence/Plain.ts"
 import type { Progress } from "../Progress.ts"
 

@@ -4,6 +4,7 @@ import { clip } from "../evidence/Plain.ts"
 import { diffUsage, diffVerb } from "./Diff.ts"
 import { type House, printLine, refused, type WordsRefused } from "./House.ts"
 import { inspectUsage, inspectVerb } from "./Inspect.ts"
+import { createUsage, createVerb, rotateUsage, rotateVerb, showUsage, showVerb } from "./Keys.ts"
 import { verifyUsage, verifyVerb } from "./Verify.ts"
 
 type Verb = (given: ReadonlyArray<string>, house: House) => Effect.Effect<number, WordsRefused>
@@ -20,6 +21,11 @@ const groups: ReadonlyMap<string, ReadonlyMap<string, Helped>> = new Map([
     ["inspect", { run: inspectVerb, usage: inspectUsage }],
     ["verify", verified],
     ["diff", { run: diffVerb, usage: diffUsage }]
+  ])],
+  ["keys", new Map([
+    ["create", { run: createVerb, usage: createUsage }],
+    ["show", { run: showVerb, usage: showUsage }],
+    ["rotate", { run: rotateVerb, usage: rotateUsage }]
   ])]
 ])
 

@@ -23,6 +23,8 @@ export interface PinnedKey {
   readonly name: string
   readonly fingerprint: string
   readonly key: KeyObject
+  /** Nothing that ended from this instant on counts as signed by it. Without it, the key is in use. */
+  readonly retired?: { readonly at_ms: number; readonly successor: string }
 }
 
 /**
@@ -59,8 +61,11 @@ export const loadPublicKey = (file: string): Either.Either<PinnedKey, KeyRefused
     catch: (cause) => new KeyRefused({ file, why: sentence(cause) })
   }).pipe(Either.flatMap((pem) => publicKeyOf(file, pem)))
 
-/** Reads every `*.pub.pem` of a directory, sorted by name. No directory is no key; a file that is no Ed25519 key is refused. */
-export const loadPinnedKeys = (dir: string): Either.Either<ReadonlyArray<PinnedKey>, KeyRefused> =>
+/**
+ * Reads every `*.pub.pem` of a directory, sorted by name. No directory is no key; a file that is no Ed25519 key is refused. Whoever trusts
+ * these keys has to know which of them are retired: `loadPinnedKeys` of Pinned.ts.
+ */
+export const publicKeysIn = (dir: string): Either.Either<ReadonlyArray<PinnedKey>, KeyRefused> =>
   Either.try({
     try: () => readdirSync(dir).filter((name) => name.endsWith(".pub.pem")).sort(),
     catch: (cause) => (isMissing(cause) ? null : new KeyRefused({ file: dir, why: sentence(cause) }))
@@ -92,14 +97,15 @@ export const publicPem = (key: KeyObject): string => publicHalf(key).export({ ty
  * of the key in SSH wire form (RFC 4253, section 6.6; RFC 8709). It is the one form of `keyid` that the
  * common DSSE verifiers accept.
  */
-export const fingerprint = (key: KeyObject): string => {
-  const raw = Buffer.from(publicHalf(key).export({ format: "jwk" }).x ?? "", "base64url")
-  const wire = Buffer.concat([sshString(Buffer.from("ssh-ed25519")), sshString(raw)])
-  return `SHA256:${createHash("sha256").update(wire).digest("base64").replace(/=+$/, "")}`
-}
+export const fingerprint = (key: KeyObject): string => `SHA256:${createHash("sha256").update(wireOf(key)).digest("base64").replace(/=+$/, "")}`
+
+const wireOf = (key: KeyObject): Buffer => Buffer.concat([sshString(Buffer.from("ssh-ed25519")), sshString(Buffer.from(publicHalf(key).export({ format: "jwk" }).x ?? "", "base64url"))])
 
 /** Whether a key is Ed25519. Node's `verify(null, …)` accepts RSA and P-256 keys as well, so this must be asked first. */
 export const isEd25519 = (key: KeyObject): boolean => key.asymmetricKeyType === "ed25519"
+
+/** The public half as a line of OpenSSH (`ssh-keygen -lf` prints its fingerprint), without a line feed. */
+export const publicSsh = (key: KeyObject): string => `ssh-ed25519 ${wireOf(key).toString("base64")} opsgate`
 
 const requireEd25519 = (file: string, key: KeyObject): Either.Either<KeyObject, KeyRefused> =>
   isEd25519(key)

@@ -157,6 +157,11 @@ const readSigned = (files: Files, pinned: ReadonlyArray<PinnedKey>) =>
           Either.flatMap((json) => decodeJson(Statement, envelopeFile, json)),
           Either.map((statement) => ({ statement, by }))
         )
+      ),
+      // The end of the run is what the signer says; a stolen key can lie about it, and is taken out of the folder.
+      Either.filterOrLeft(
+        ({ by: { retired }, statement }) => retired === undefined || statement.predicate.window.end_ms < retired.at_ms,
+        ({ by }) => ({ message: `${envelopeFile}: it is signed by ${by.fingerprint}, which was retired before the run ended` })
       )
     ))
 

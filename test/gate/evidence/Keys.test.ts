@@ -4,7 +4,8 @@ import { generateKeyPairSync } from "node:crypto"
 import { dirname, join } from "node:path"
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
-import { fingerprint, generateKey, loadPinnedKeys, loadPrivateKey, publicKeyOf, publicPem } from "../../../gate/evidence/Keys.ts"
+import { fingerprint, generateKey, loadPrivateKey, publicKeyOf, publicPem } from "../../../gate/evidence/Keys.ts"
+import { loadPinnedKeys } from "../../../gate/evidence/Pinned.ts"
 import { freshDir, key } from "./SyntheticRun.ts"
 
 const refusal = <A>(either: Either.Either<A, { readonly why: string }>) => Either.match(either, { onLeft: ({ why }) => why, onRight: () => "(accepted)" })
