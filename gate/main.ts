@@ -25,6 +25,7 @@ import { verbOf } from "./cli/Verbs.ts"
 import { compared } from "./Compared.ts"
 import { type Profile, profiles } from "./Profiles.ts"
 import { mutantsOfProduct, nothing, replayOf, simulateAgain, type SimulatedPart, simulateFor } from "./Simulated.ts"
+import { chartsOf } from "./report/chart/Charts.ts"
 import { renderControlJunit, renderJunit } from "./report/Junit.ts"
 import { coloured, colourless } from "./report/Paint.ts"
 import { redIn, renderReport, selfTestLine, simulationLine } from "./report/Report.ts"
@@ -209,7 +210,9 @@ const gate = (options: GateOptions) =>
     judging.done()
     const repeat = (scenario: string, seed: number) => `npm run gate -- --profile ${options.profile} --scenario ${scenario} --seed ${seed}`
     const red = redIn({ result, scenarios: scenariosPlayed, released: against.changes, sinceLast: against.sinceLast })
+    const charts = chartsOf({ run, result, history, scorecard, earlier: against.earlier })
     const shownIn = {
+      charts,
       run, version, commit, profile: options.profile, window, scenarios: scenariosPlayed, result, boardResult, scorecard, repeat,
       repeatAll: `npm run gate -- --profile ${options.profile}`, seedsAsked: profile?.seeds ?? 0,
       simulation, simulationMs: simulated.ms, repeatSeed: (seed: number) => replayOf(seed), shrunk: failures, product,
@@ -218,7 +221,7 @@ const gate = (options: GateOptions) =>
     const report = renderReport(shownIn)
     const bundling = shown.stage("bundle", null)
     const input = {
-      ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, junit: renderJunit(result), environment: surroundings(partial),
+      ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, charts, junit: renderJunit(result), environment: surroundings(partial),
       ...(control === null ? {} : { controlJunit: renderControlJunit(control) })
     }
     yield* orUsage(writeBundle(input))

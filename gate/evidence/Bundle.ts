@@ -50,6 +50,8 @@ export interface BundleInput {
   /** REPORT.md and gate/junit.xml, from `gate/report`. */
   readonly report: string
   readonly junit: string
+  /** Charts that the report shows. */
+  readonly charts?: ReadonlyArray<{ readonly path: string; readonly text: string }>
   /** The same of the tests of the control invariants, if they were run. */
   readonly controlJunit?: string
   /** Ed25519 private key. */
@@ -100,6 +102,7 @@ const contentOf = (input: BundleInput) =>
     texts.set("README.md", readme({ run: input.run, decision: input.result.decision, fingerprint: fingerprint(input.key) }))
     texts.set("REPORT.md", input.report)
     texts.set("gate/junit.xml", input.junit)
+    for (const { path, text } of input.charts ?? []) texts.set(path, text)
     texts.set(scorecardFile, input.scorecardText)
     texts.set(boardFile, input.boardText)
     const { environment, released = null } = input

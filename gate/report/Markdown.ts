@@ -28,5 +28,8 @@ export const codeSpan = (text: string): string => {
   return `${fence}${pad}${line}${pad}${fence}`
 }
 
+/** An image that lies in the same bundle. */
+export const imageOf = (path: string, title: string): string => (isPath(path) ? `![${escapeText(title)}](${path})` : escapeText(title))
+
 /** A link to a file of the same bundle, named by its path. What is no such path is text and links nowhere. */
 export const linkTo = (path: string): string => (isPath(path) ? `[${escapeText(path)}](${path})` : escapeText(path))

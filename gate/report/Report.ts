@@ -12,8 +12,10 @@ import { type Change, sentenceOf } from "../scorecard/Diff.ts"
 import type { Line, Result, Scorecard } from "../scorecard/Scorecard.ts"
 import { changesSince, named, sinceWhen } from "./Changes.ts"
 import type { Earlier } from "./Earlier.ts"
+import { type Chart, chartNames } from "./chart/Charts.ts"
 import { byHowMuch, howSure, scenariosIn } from "./Findings.ts"
-import { codeSpan, escapeText, linkTo } from "./Markdown.ts"
+import { brokenIn, limitsOf } from "./Limits.ts"
+import { codeSpan, escapeText, imageOf, linkTo } from "./Markdown.ts"
 import { seedsOf, type ShrunkSeed, type Simulated, simulated } from "./Simulated.ts"
 import { template } from "./Template.ts"
 import { bound, headline, measured, needs, next, verdictText, why, worstFirst } from "./Wording.ts"
@@ -46,30 +48,21 @@ export interface ReportInput {
   readonly sinceLast?: ReadonlyArray<Change>
   /** Whole runs of this profile, newest first; null for a run that is compared with none. */
   readonly earlier?: ReadonlyArray<Earlier> | null
+  /** As they lie in the bundle. */
+  readonly charts?: ReadonlyArray<Chart>
   /** The command that runs one scenario, or all of them, again with one seed. */
   readonly repeat: (scenario: string, seed: number) => string
   readonly repeatSeed?: (seed: number) => string
   readonly repeatAll?: string
 }
 
-const limits = [
-  "Every bound assumes that units fail independently of each other; a burst in one scenario counts as many.",
-  "Faults were injected on one machine with one disk; power cuts, full disks and broken hardware were not.",
-  "A count of zero failures does not mean that none can happen; the bound says how many the sample cannot rule out.",
-  "The signature shows that nothing changed since signing; it does not show who ran the gate, nor when.",
-  "Earlier runs are compared with as their files on this machine tell; they are not verified again."
-] as const
-
-const simulationLimit = "In the simulation clock, disk, network and processes are models of our own; what the models leave out cannot fail in it."
-
-const useLimit = "In use, what people only read is not seen, so their time is a lower bound; neither is an outage that is shorter than the heartbeats that may be missing."
-
 // An instance of its own: helpers registered on the shared one could be replaced by anyone who imports it.
 const engine = Handlebars.create()
 engine.registerHelper("md", (value: unknown) => escapeText(text(value)))
 engine.registerHelper("code", (value: unknown) => codeSpan(text(value)))
 engine.registerHelper("link", (value: unknown) => linkTo(text(value)))
-const render = engine.compile(template, { strict: true, noEscape: true, knownHelpersOnly: true, knownHelpers: { md: true, code: true, link: true } })
+engine.registerHelper("image", (path: unknown, title: unknown) => imageOf(text(path), text(title)))
+const render = engine.compile(template, { strict: true, noEscape: true, knownHelpersOnly: true, knownHelpers: { md: true, code: true, link: true, image: true } })
 
 /** The text of REPORT.md. The same input gives the same text. */
 export const renderReport = (input: ReportInput): string => {
@@ -88,6 +81,7 @@ export const renderReport = (input: ReportInput): string => {
     simulationLine: simulationLine(input),
     selfTestLine: selfTestLine(input.selfTest ?? null),
     waiverLine: result.waivers.length === 0 ? "none." : `${result.waivers.map(({ check, expires, owner, state }) => `${check} by ${owner} until ${expires}, ${state}`).join("; ")}.`,
+    checkLine,
     red: redIn(input),
     checks: worstFirst(result.lines).map((line) => ({ ...checkOf(line), evidence: evidenceOf(line, scenarios.map(({ id }) => id)) })),
     findings: worstFirst(result.lines).filter(({ verdict }) => verdict !== "PASS").map((line) => findingOf(line, input)),
@@ -98,9 +92,13 @@ export const renderReport = (input: ReportInput): string => {
     figures: result.lines.flatMap(({ figures = {}, id }) => Object.entries(figures).map(([what, figure]) => ({ id, what, figure }))),
     waivers: result.waivers,
     board: { decision: boardResult.decision, checks: worstFirst(boardResult.lines).map(checkOf) },
-    limits: [...limits, ...(simulation === null ? [] : [simulationLimit]), ...(result.use === true ? [useLimit] : [])]
+    broken: brokenIn(scenarios.map(({ journal }) => journal)),
+    charts: Object.fromEntries(chartNames.map((name) => [name, (input.charts ?? []).filter((chart) => chart.name === name)])),
+    limits: limitsOf({ journals: scenarios.map(({ journal }) => journal), simulation: input.simulation ?? null, comparesEarlier: (input.earlier ?? []).length > 0, ofUse: result.use === true })
   }).replace(/\n{3,}/g, "\n\n").replace(/ +\|$/gm, " |")
 }
+
+const checkLine = "opsgate verify, on the folder that this file lies in, follows every digest and judges the raw files anew; README.md tells how to do it without our code."
 
 const simulationOf = ({ repeatSeed = (seed) => `seed ${seed}`, shrunk = [], simulation = null, simulationMs = null }: ReportInput): Simulated | null =>
   simulation === null ? null : simulated(simulation, { repeat: repeatSeed, ms: simulationMs, shrunk })

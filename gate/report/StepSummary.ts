@@ -1,11 +1,16 @@
 /** The report on the page of a run of GitHub Actions, which takes at most 1 MiB a step (GitHub docs, "Adding a job summary"). */
 import { appendFileSync } from "node:fs"
 
+// As `imageOf` and `linkTo` write them; in text from outside every bracket is escaped.
+const imageLine = /^!\[[^\n]*\]\([A-Za-z0-9._/-]+\)\n\n?/gm
+const link = /(?<!\\)\[([^\n[\]]*)\]\([A-Za-z0-9._/-]+\)/g
+
 /** The most of a report that goes there, in bytes. */
 export const stepSummaryBytesMax = 900_000
 
-/** The report, cut at the end of a line to what a step summary takes; a cut one says so. */
-export const stepSummary = (report: string): string => {
+/** The report, cut at the end of a line to what a step summary takes; a cut one says so. What links into the bundle is text, since the page has no bundle beside it. */
+export const stepSummary = (whole: string): string => {
+  const report = whole.replace(imageLine, "").replace(link, "$1")
   const bytes = Buffer.from(report, "utf8")
   if (bytes.byteLength <= stepSummaryBytesMax) return report
   const said = "\n\nThe report is longer than a step summary may be. The whole is REPORT.md in the bundle.\n"

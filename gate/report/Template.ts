@@ -16,6 +16,8 @@ Self-test: {{md selfTestLine}}
 
 Waivers: {{md waiverLine}}
 
+Check it: {{md checkLine}}
+
 {{#if red.length}}
 {{#each red}}
 - 🔴 {{md this}}
@@ -30,7 +32,13 @@ Waivers: {{md waiverLine}}
 | {{md this.title}} ({{code this.id}}) | {{md this.verdict}} | {{md this.measured}} | {{md this.needs}} | {{md this.bound}} | {{#each this.evidence}}{{link this}} {{/each}}|
 {{/each}}
 
-The bound is what the sample proves about units that were not in it, one-sided. A dash: every unit was looked at, or there was none.
+PASS: the rule holds, on a sample that is large enough. FAIL: it is broken. INSUFFICIENT: too little was measured to say. ERROR: evidence is missing, or a fault did not strike.
+Good/total counts units; what a unit is, says docs/gate.md for each check. The bound is what the sample proves about units that were not in it, one-sided. A dash: every unit was looked at, or there was none.
+
+{{#each charts.checks}}
+{{image this.path this.title}}
+
+{{/each}}
 
 {{#each findings}}
 ### {{md this.verdict}}: {{md this.title}}
@@ -68,6 +76,10 @@ The bound is what the sample proves about units that were not in it, one-sided. 
 {{/each}}
 
 {{/if}}
+{{#each charts.trend}}
+{{image this.path this.title}}
+
+{{/each}}
 {{md changes.scorecardLine}}
 
 {{#if changes.scorecard.length}}
@@ -86,6 +98,20 @@ The bound is what the sample proves about units that were not in it, one-sided. 
 | {{code this.id}} | {{md this.hypothesis}} | {{md this.traffic}} | {{md this.seed}} | {{md this.injected}} | {{md this.hit}} | {{md this.ended}} | {{code this.repeat}} |
 {{/each}}
 
+{{#if broken.length}}
+## What was broken on purpose
+
+| fault | what the product met | where | injected | struck, with a witness | who saw it |
+|---|---|---|---|---|---|
+{{#each broken}}
+| {{code this.name}} | {{md this.what}} | {{md this.where}} | {{md this.injected}} | {{md this.hit}} | {{md this.witnesses}} |
+{{/each}}
+
+{{#each charts.recovery}}
+{{image this.path this.title}}
+
+{{/each}}
+{{/if}}
 {{#if simulation.faults.length}}
 ## Simulation
 
@@ -146,7 +172,7 @@ Nobody waived anything.
 
 ## The v1.2 board
 
-For information: judged on the same history, does not decide. By itself it would say {{md board.decision}}.
+For information: judged on the same history, does not decide. By itself it would say {{md board.decision}}. A preview is counted on operators that a program plays; only a window of production (opsgate gate with the option window) can pass it.
 
 | check | verdict | measured (good/total) | needs | bound (95 %) |
 |---|---|---|---|---|

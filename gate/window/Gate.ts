@@ -12,6 +12,7 @@ import type { Environment } from "../evidence/Environment.ts"
 import { readRun } from "../evidence/Reader.ts"
 import type { ControlTests, SelfTest } from "../History.ts"
 import type { Progress } from "../Progress.ts"
+import { chartsOf } from "../report/chart/Charts.ts"
 import { renderControlJunit, renderJunit } from "../report/Junit.ts"
 import { redIn, renderReport } from "../report/Report.ts"
 import { restrained } from "../scorecard/Diff.ts"
@@ -98,9 +99,10 @@ export const judgeWindow = <E>(asked: Asked, house: House<E>): Effect.Effect<Jud
 
     const changes = { released: against.changes, sinceLast: against.sinceLast }
     const again = `opsgate gate --window ${asked.length} --until ${DateTime.formatIso(DateTime.unsafeMake(window.end_ms))}${asked.db === undefined ? "" : ` --db ${asked.db}`}`
-    const report = renderReport({ ...about, ...changes, result, boardResult, selfTest: selfTested, version: house.version, scorecard, earlier: against.earlier, repeat: () => again, repeatAll: again })
+    const charts = chartsOf({ run, result, history, scorecard, earlier: against.earlier })
+    const report = renderReport({ charts, ...about, ...changes, result, boardResult, selfTest: selfTested, version: house.version, scorecard, earlier: against.earlier, repeat: () => again, repeatAll: again })
     const control = ran.control === null ? {} : { controlJunit: renderControlJunit(ran.control) }
-    yield* orRefused(writeBundle({ ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, junit: renderJunit(result), environment: house.surroundings(), ...control }))
+    yield* orRefused(writeBundle({ ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, charts, junit: renderJunit(result), environment: house.surroundings(), ...control }))
     return { run, dir, window, result, boardResult, red: redIn({ result, scenarios: [read], ...changes }) }
   })
 

@@ -132,7 +132,7 @@ describe("the template", () => {
   it("shows no value without escaping it", () => {
     const shown = [...template.matchAll(/\{\{([^}]*)\}\}/g)].map(([, inside]) => inside ?? "")
     expect(shown.length).toBeGreaterThan(20)
-    expect(shown.filter((inside) => !/^((md|code|link) [a-z.]+|[#/](each|if)( [a-z.]+)?|else)$/i.test(inside))).toEqual([])
+    expect(shown.filter((inside) => !/^((md|code|link) [a-z.]+|image this.path this.title|[#/](each|if)( [a-z.]+)?|else)$/i.test(inside))).toEqual([])
     expect(template).not.toMatch(/\{\{\{|\{\{&/)
   })
 })

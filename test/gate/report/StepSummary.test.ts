@@ -23,3 +23,10 @@ describe("the summary for a step of CI", () => {
     expect(cut.split("\n").slice(-4)).toEqual(["żółw 🐢", "", "The report is longer than a step summary may be. The whole is REPORT.md in the bundle.", ""])
   })
 })
+
+describe("what links into the bundle", () => {
+  it("is no link on a page that has no bundle beside it, and what only looks like one stays as it is", () => {
+    const text = "# GO\n\n![A chart](report/checks.svg)\n\n| [metrics.json](metrics.json) [events/a.jsonl](events/a.jsonl) | \\[x\\](y) |\n"
+    expect(stepSummary(text)).toBe("# GO\n\n| metrics.json events/a.jsonl | \\[x\\](y) |\n")
+  })
+})

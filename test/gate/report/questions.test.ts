@@ -31,9 +31,9 @@ const input: ReportInput = {
   scenarios: [{ id: "calm", journal: journalOf("calm", 7) }, { id: "storm", journal: journalOf("storm", 55) }],
   result: { ...result(...lines), waivers: [{ check: "no-duplicate-heavy", owner: "Ada", reason: "the ledger is being replaced", expires: "2026-12-31", state: "unused" }] }, boardResult: result(...lines), scorecard,
   simulation: {
-    v: 1, declared: { seeds: 1000, twice: 50, fault_classes: ["crash", "clock_jump"], measures: ["pollRecovery"] },
+    v: 1, declared: { seeds: 1000, twice: 50, fault_classes: ["crash", "clock_jump", "clock"], measures: ["pollRecovery"] },
     seeds: [
-      { seed: 1, digest: "a", events: 10, virtual_ms: 7_200_000, failed: [], hits: { crash: 3 }, seen: {}, twice: true },
+      { seed: 1, digest: "a", events: 10, virtual_ms: 7_200_000, failed: [], hits: { crash: 3, clock: 2 }, seen: {}, twice: true },
       { seed: 813, digest: "b", events: 10, virtual_ms: 7_200_000, failed: ["pollRecovery"], hits: { crash: 1 }, seen: {}, twice: null },
       { seed: 814, digest: "c", events: 10, virtual_ms: 0, failed: [], hits: {}, seen: {}, twice: false }
     ]
@@ -104,7 +104,9 @@ describe("a NO-GO report answers", () => {
   })
 
   it("10: what is not shown", () => {
-    expect(section("What this does not show").match(/^- /gm)).toHaveLength(6)
+    expect(section("What this does not show").match(/^- /gm)).toHaveLength(8)
+    expect(section("What this does not show")).toContain("- Only in the simulation, and to no real process, happened clocks that are set.")
+    expect(section("What this does not show")).toMatch(/- In this run nothing met .*a full disk.*power cuts/)
     expect(section("What this does not show")).toContain("In the simulation clock, disk, network and processes are models of our own")
   })
 
