@@ -8,6 +8,7 @@
 import type { ChatCommand, LogEvent } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
 import { type Fold, text } from "./Fold.ts"
+import { groupedBy } from "./Ledger.ts"
 import { overFolds, undone } from "./Units.ts"
 
 const effectOf = { submit: "task.requested", approve: "approval.given", resume: "task.queued" } as const
@@ -18,10 +19,11 @@ const mere: ReadonlySet<string> = new Set(["idempotency.replayed", "idempotency.
 export const chatCommandsOnce: Measure = (history) =>
   overFolds(history, ({ events, id, journal }, log, units) => {
     const effects = effectsByKey(events)
+    const byTask = groupedBy(events, ({ task }) => task ?? "")
     const last = new Map<number, number>()
     for (const command of journal.chat?.commands.toSorted((a, b) => a.update - b.update) ?? []) {
       const own = effects.get(command.key) ?? []
-      const problem = command.expect === "nothing" ? nothingProblem(own, log, command) : onceProblem(own, log, events, journal.chat?.commands ?? [], command)
+      const problem = command.expect === "nothing" ? nothingProblem(own, log, command) : onceProblem(own, log, byTask.get(command.task ?? "") ?? [], journal.chat?.commands ?? [], command)
       const [effect] = own
       const late = problem === null && effect !== undefined && effect.seq < (last.get(command.chat) ?? 0) ? "its effect came before that of an earlier command of its chat" : null
       if (effect !== undefined) last.set(command.chat, Math.max(effect.seq, last.get(command.chat) ?? 0))
@@ -49,7 +51,7 @@ const nothingProblem = (own: ReadonlyArray<LogEvent>, log: Fold, { key }: ChatCo
   return log.byKey.has(key) ? "it had to come to nothing, and made a task" : null
 }
 
-const onceProblem = (own: ReadonlyArray<LogEvent>, log: Fold, events: ReadonlyArray<LogEvent>, commands: ReadonlyArray<ChatCommand>, command: ChatCommand): string | null => {
+const onceProblem = (own: ReadonlyArray<LogEvent>, log: Fold, ofTask: ReadonlyArray<LogEvent>, commands: ReadonlyArray<ChatCommand>, command: ChatCommand): string | null => {
   const { key, op, person, task } = command
   const [effect, second] = own
   if (effect === undefined) return "it had no effect"
@@ -61,7 +63,7 @@ const onceProblem = (own: ReadonlyArray<LogEvent>, log: Fold, events: ReadonlyAr
     return made === 1 ? null : `it made ${made} tasks`
   }
   if (effect.task !== task) return `its effect, seq ${effect.seq}, is about task ${effect.task}, not ${task}`
-  const alike = (event: LogEvent) => event.type === effectOf[op] && event.task === task && event.actor === person && (op !== "resume" || text(event.payload, "by") === "resume")
-  const [had, given] = [events.filter(alike).length, commands.filter((one) => one.op === op && one.task === task && one.person === person && one.expect === "once").length]
+  const alike = (event: LogEvent) => event.type === effectOf[op] && event.actor === person && (op !== "resume" || text(event.payload, "by") === "resume")
+  const [had, given] = [ofTask.filter(alike).length, commands.filter((one) => one.op === op && one.task === task && one.person === person && one.expect === "once").length]
   return had === given ? null : `${person} gave it ${given} times, and the log has it ${had} times`
 }
