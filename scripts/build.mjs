@@ -78,6 +78,9 @@ await Promise.all([
 chmodSync(join(fresh, "opsgate.js"), 0o755)
 writeFileSync(join(fresh, "modules.json"), `${JSON.stringify(modules, null, 1)}\n`)
 copyFileSync(join(root, "test/telegram/fake/page.html"), join(fresh, "telegram-fake.html"))
+// They go into bundles as they are written, for people to read.
+mkdirSync(join(fresh, "verify"))
+for (const file of ["recheck.sh", "verify.mjs"]) copyFileSync(join(root, "gate/evidence/verify", file), join(fresh, "verify", file))
 
 const files = (dir) => readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(dir.length + 1))
 const written = files(fresh)

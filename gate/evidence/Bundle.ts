@@ -13,6 +13,7 @@ import { BundleNotWritten, type Files, isPath, writeFiles } from "./Files.ts"
 import { fingerprint, publicPem } from "./Keys.ts"
 import { createdBy, listFiles, type LogEnd, type Manifest, manifestFile, manifestSchema, type Window } from "./Manifest.ts"
 import { endOf } from "./Chain.ts"
+import { checkers } from "./Checkers.ts"
 import { metricsFile, metricsOf } from "./Metrics.ts"
 import { readme } from "./Readme.ts"
 import { type Aside, controlFile, effectsFile, eventsFile, journalFile, readEvents, selfTestFile, simulationFile } from "./Reader.ts"
@@ -103,6 +104,7 @@ const contentOf = (input: BundleInput) =>
     texts.set("REPORT.md", input.report)
     texts.set("gate/junit.xml", input.junit)
     for (const { path, text } of input.charts ?? []) texts.set(path, text)
+    for (const [path, program] of checkers()) texts.set(path, Buffer.from(program).toString("utf8"))
     texts.set(scorecardFile, input.scorecardText)
     texts.set(boardFile, input.boardText)
     const { environment, released = null } = input

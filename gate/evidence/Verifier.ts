@@ -9,6 +9,7 @@ import { Either } from "effect"
 import type { Result } from "../scorecard/Scorecard.ts"
 import { type Decision, exitCode } from "../Verdict.ts"
 import { publicKeyFile } from "./Bundle.ts"
+import { isOwn } from "./Checkers.ts"
 import { checkChains, checkKeyCopy, checkLogs, checkManifest, checkScenarios, checkSubjects } from "./Consistency.ts"
 import { verifyEnvelope } from "./Dsse.ts"
 import { type Files, readFiles } from "./Files.ts"
@@ -43,6 +44,8 @@ export type Verification =
     readonly by: PinnedKey
     /** Which scorecard decided. The signer chose it, so whoever relies on the decision compares this with the one he accepts. */
     readonly scorecardSha256: string
+    /** Whether the programs in `verify/` are those of this version; others may agree with anything. */
+    readonly ownCheckers: boolean
     /** The judgement made just now from the raw files, not the stored one. */
     readonly result: Result
     /** What was signed. */
@@ -127,7 +130,7 @@ export const verifyOpened = ({ files, problems: found }: Opened, { pinned }: Ver
   }
   const { commit, profile, run } = manifest
   const { by, statement } = signed
-  return { _tag: "Verified", decision: result.decision, run, commit, profile, by, scorecardSha256: statement.predicate.scorecard.digest.sha256, result, statement }
+  return { _tag: "Verified", decision: result.decision, run, commit, profile, by, scorecardSha256: statement.predicate.scorecard.digest.sha256, ownCheckers: isOwn(files), result, statement }
 }
 
 interface Part<A> {

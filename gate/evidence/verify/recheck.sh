@@ -89,6 +89,7 @@ if command -v openssl >/dev/null; then
   openssl pkeyutl -verify -pubin -inkey "$key" -rawin -in "$work/pae" -sigfile "$work/sig" >/dev/null 2>&1 || refuse 'the key that was given did not sign it'
   signed=yes
   same 'the decision is signed by the key that was given'
+  openssl pkey -pubin -in keys/gate.pub.pem -outform DER 2>/dev/null | cmp -s - "$work/der" || differs 'keys/gate.pub.pem is not the key that signed'
 else
   printf 'not      recomputed here: openssl is not installed, so nobody knows who signed (verify.mjs does)\n'
 fi

@@ -11,7 +11,7 @@
  * with that bundle, so whoever wants to be sure takes this file from a clone.
  */
 import { createHash, createPublicKey, verify as verifySignature } from "node:crypto"
-import { lstatSync, readdirSync, readFileSync } from "node:fs"
+import { lstatSync, readdirSync, readFileSync, realpathSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
@@ -23,10 +23,11 @@ const sorted = (list) => [...list].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))
 
 // ---------------------------------------------------------------------------------------------------- what is said
 
-const said = { same: 0, differs: 0 }
+let said = { same: 0, differs: 0 }
+let print = (line) => void process.stdout.write(`${line}\n`)
 /** Names come from the bundle, and a terminal obeys what it is sent. */
 const plain = (text) => String(text).replace(/[^\x20-\x7e]/g, "?").slice(0, 300)
-const say = (word, text) => process.stdout.write(`${word.padEnd(8)} ${plain(text)}\n`)
+const say = (word, text) => print(`${word.padEnd(8)} ${plain(text)}`)
 const agrees = (what) => {
   said.same += 1
   say("same", what)
@@ -127,6 +128,15 @@ const openEnvelope = (text, pem) => {
   return { statement: parsed(body.toString("utf8"), "the signed statement"), key }
 }
 
+/** The copy in the bundle is for convenience; it must be the key that signed all the same. */
+const copyProblems = (files, key) => {
+  try {
+    return createPublicKey(textOf(files, "keys/gate.pub.pem")).equals(key) ? [] : ["it is another"]
+  } catch {
+    return ["it is none"]
+  }
+}
+
 const listingProblems = (files, manifest) => {
   const [problems, listed] = [[], new Map()]
   const text = textOf(files, "SHA256SUMS")
@@ -181,7 +191,7 @@ const breaksIn = (events) => {
 
 const members = "actor at hash payload payload_sha256 prev seq stream task trace type v".split(" ")
 
-const logProblems = ({ events, id }, ends) => {
+const logProblems = ({ events }, ends) => {
   if (events === null) return ends.every((end) => end === null) ? [] : ["the log is missing"]
   const stray = events.findIndex((event) => !same(sorted(Object.keys(event)), members))
   if (stray >= 0) return [`line ${stray + 1} is no event`]
@@ -1053,8 +1063,9 @@ const claimsIn = (list) => list.map(({ bound_ppm, censored, excluded, good, id, 
 
 const check = (dir, pem) => {
   const { files, problems } = readAll(dir)
-  const { statement } = openEnvelope(textOf(files, envelopeFile), pem)
+  const { key, statement } = openEnvelope(textOf(files, envelopeFile), pem)
   agrees("the decision is signed by the key that was given")
+  report("the copy of the key in the bundle is that key", copyProblems(files, key))
   const manifest = jsonIn(files, "manifest.json")
   const { predicate } = statement
   report("nothing was changed, removed or added", [...problems, ...listingProblems(files, manifest)])
@@ -1101,16 +1112,23 @@ const main = () => {
     process.stderr.write(`${plain(cause.message)}\nusage: node verify.mjs --key PUBLIC_KEY.pem [BUNDLE]; not the key that lies in the bundle, which proves nothing\n`)
     return 254
   }
+  return decide(asked.dir, asked.pem)
+}
+
+/** Checks the bundle in `dir` by a public key (PEM), line by line, and answers the exit code. It writes nothing. */
+export const decide = (dir, pem, write = print) => {
+  print = write
+  said = { same: 0, differs: 0 }
   let decision = null
   try {
-    decision = check(asked.dir, asked.pem)
+    decision = check(dir, pem)
   } catch (cause) {
     // Whatever cannot be read as it should be is refused, and says where it ended.
     differs(cause instanceof Refused ? cause.message : `the bundle is malformed: ${cause.message}`)
   }
-  if (said.differs > 0) return say("REFUSED", `${said.differs} differ, ${said.same} are the same`), 1
-  say(decision, `all ${said.same} that were compared are the same`)
-  return decision === "GO" ? 0 : decision === "NO-GO" ? 1 : 2
+  if (said.differs > 0) say("REFUSED", `${said.differs} differ, ${said.same} are the same`)
+  else say(decision, `all ${said.same} that were compared are the same`)
+  return said.differs > 0 || decision === "NO-GO" ? 1 : decision === "GO" ? 0 : 2
 }
 
-process.exitCode = main()
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) process.exitCode = main()

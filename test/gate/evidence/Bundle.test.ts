@@ -67,7 +67,7 @@ describe("a written bundle", () => {
       "README.md", "REPORT.md", "SHA256SUMS", "attestations/decision.dsse.json",
       ...scenarioIds.map((id) => `effects/${id}.jsonl`), ...scenarioIds.map((id) => `events/${id}.jsonl`),
       "gate/junit.xml", "keys/gate.pub.pem", "manifest.json", "metrics.json", "policy/board.json", "policy/scorecard.json",
-      ...scenarioIds.map((id) => `scenarios/${id}.json`)
+      ...scenarioIds.map((id) => `scenarios/${id}.json`), "verify/recheck.sh", "verify/verify.mjs"
     ])
     expect(readdirSync(join(dir, ".."))).toEqual(["bundle"])
   })
@@ -143,6 +143,12 @@ describe("the commands in a bundle's README", () => {
       "Signature Verified Successfully", envelopeOf(dir).signatures[0]?.keyid, "SHA256SUMS: OK", "manifest.json: OK", "GO"
     ])
     expect(ran.stdout).toContain("PASS chain 42/42")
+    expect(ran.stdout).toContain("\nGO\n")
+    expect(ran.stdout).toMatch(/\nGO {7}all \d+ that were compared are the same\n$/)
+  })
+
+  it("are twelve lines at most", () => {
+    expect(readmeCommands(written()).trim().split("\n").filter((line) => line !== "").length).toBeLessThanOrEqual(12)
   })
 
   it.each([
