@@ -28,6 +28,7 @@ import { mutantsOfProduct, nothing, replayOf, simulateAgain, type SimulatedPart,
 import { chartsOf } from "./report/chart/Charts.ts"
 import { renderControlJunit, renderJunit } from "./report/Junit.ts"
 import { coloured, colourless } from "./report/Paint.ts"
+import { renderSarif } from "./report/Sarif.ts"
 import { redIn, renderReport, selfTestLine, simulationLine } from "./report/Report.ts"
 import { publishStepSummary } from "./report/StepSummary.ts"
 import { renderSummary } from "./report/Summary.ts"
@@ -38,6 +39,7 @@ import { judge } from "./scorecard/Judge.ts"
 import type { Scorecard } from "./scorecard/Scorecard.ts"
 import { evidenceMutants } from "./selftest/all.ts"
 import { selfTest } from "./selftest/SelfTest.ts"
+import { changedSince, shippedFrom } from "./Shipped.ts"
 import { exitCode } from "./Verdict.ts"
 import { type Asked, judgeWindow, windowProfile } from "./window/Gate.ts"
 
@@ -114,6 +116,7 @@ interface GateOptions {
   readonly profile: string
   readonly scorecard: string | undefined
   readonly out: string | undefined
+  readonly artifact: string | undefined
   readonly only: string | undefined
   readonly seed: number | undefined
   readonly keep: boolean
@@ -172,6 +175,7 @@ const gate = (options: GateOptions) =>
     const card = yield* readScorecard(resolve(options.scorecard ?? join(root, "scorecards", profile?.scorecard ?? "")))
     const board = yield* readScorecard(join(root, "scorecards", boardName))
     if (!existsSync(program)) return yield* new Usage({ text: `${program} is not built: npm run build` })
+    const shipped = yield* orUsage(shippedFrom(root, version, options.artifact))
     const start_ms = yield* Clock.currentTimeMillis
     const run = DateTime.formatIso(DateTime.unsafeMake(start_ms)).replace(/[-:.]/g, "")
     const dir = resolve(options.out ?? join(root, "evidence", "runs", `${run}-${options.profile}`))
@@ -184,6 +188,8 @@ const gate = (options: GateOptions) =>
     const [played, control, simulated] = yield* Effect.all([playAll(options, scenarios, work), controlTests, simulatedBy(options, profile)], { concurrency: 3 }).pipe(
       Effect.onInterrupt(() => Effect.sync(() => rmSync(work, { recursive: true, force: true })))
     )
+    const changed = changedSince(root, shipped)
+    if (changed !== null) return yield* new Usage({ text: changed })
     const { failures, product, simulation } = simulated
     const ran = { control, simulation }
     const scenariosPlayed = [...played, ...simulated.texts]
@@ -195,10 +201,10 @@ const gate = (options: GateOptions) =>
     if (against.unreadable > 0) say(`${against.unreadable} earlier bundles of this profile cannot be read and are not compared with`)
     const window = { start_ms, end_ms: yield* Clock.currentTimeMillis }
     const commit = commitOf()
-    const given = { dir, run, commit, profile: options.profile, window, scenarios: scenariosPlayed, scorecardText, boardText: board.text, key, released: against.released }
+    const given = { dir, run, commit, profile: options.profile, window, scenarios: scenariosPlayed, scorecardText, boardText: board.text, key, released: against.released, ...shipped }
     // The self-test breaks copies of what was run, so it needs the bundle as it would be without it.
     const mutants = shown.stage("self-test", evidenceMutants.length, "mutants")
-    const unchecked = bundleFiles({ ...given, aside: ran, result: judge(scorecard, seen), boardResult: judge(board.scorecard, seen), report: "", junit: "" })
+    const unchecked = bundleFiles({ ...given, aside: ran, result: judge(scorecard, seen), boardResult: judge(board.scorecard, seen), report: "", junit: "", sarif: "" })
     const evidenceTested = yield* orUsage(Either.map(unchecked, (files) => selfTest(files, evidenceMutants, mutants)))
     mutants.done()
     const broken = yield* mutantsOfProduct(simulation, root, shown)
@@ -221,7 +227,7 @@ const gate = (options: GateOptions) =>
     const report = renderReport(shownIn)
     const bundling = shown.stage("bundle", null)
     const input = {
-      ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, charts, junit: renderJunit(result), environment: surroundings(partial),
+      ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, charts, junit: renderJunit(result), sarif: renderSarif(result, version), environment: surroundings(partial),
       ...(control === null ? {} : { controlJunit: renderControlJunit(control) })
     }
     yield* orUsage(writeBundle(input))
@@ -260,7 +266,7 @@ const surroundings = (partial: boolean): Environment => ({
 /** Judges a window of production. */
 const gateWindow = (asked: Asked, json: boolean) =>
   Effect.gen(function*() {
-    const house = { root, program, env: environment, version, board: boardName, card: readScorecard, key: signingKey, commit: commitOf, controlTests, progress: shown, surroundings: () => surroundings(false), say }
+    const house = { root, program, env: environment, version, board: boardName, card: readScorecard, key: signingKey, commit: commitOf, controlTests, progress: shown, shipped: () => shippedFrom(root, version, undefined), surroundings: () => surroundings(false), say }
     const { boardResult, dir, red, result, run, window } = yield* Effect.catchTag(judgeWindow(asked, house), "WindowRefused", ({ message }) => new Usage({ text: message }))
     process.stdout.write(json ? `${JSON.stringify({ run, bundle: dir, window, result, board: boardResult })}\n` : `${renderSummary({ run, profile: windowProfile, result, boardResult, bundle: dir, red, paint })}\n`)
     return exitCode[result.decision]
@@ -275,7 +281,7 @@ const publishLatest = (dir: string, latest: unknown, publish: boolean): void => 
   renameSync(`${file}.tmp`, file)
 }
 
-const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--out DIR] [--key FILE] [--keep] [--json]
+const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--artifact FILE] [--out DIR] [--key FILE] [--keep] [--json]
        opsgate gate --window 7d [--db FILE | --config FILE] [--until INSTANT] [--scorecard FILE] [--out DIR] [--key FILE] [--json]
        opsgate gate --self-test [--json]
        opsgate gate --simulate SEED [--only FAULT,FAULT,…|none]
@@ -291,7 +297,7 @@ const checked = (json: boolean): Effect.Effect<number, Usage> =>
   Effect.gen(function*() {
     const attempt = Effect.suspend(() => Effect.flatMap(orUsage(loadPinnedKeys(pinnedDir)), (pinned) => checkTheChecker(root, pinned, shown)))
     // A clone that has never been judged has no evidence to break, and a small run makes some.
-    const small = gate({ profile: "quick", scorecard: undefined, out: undefined, only: undefined, seed: undefined, keep: false, json: false, key: keyByDefault })
+    const small = gate({ profile: "quick", scorecard: undefined, out: undefined, artifact: undefined, only: undefined, seed: undefined, keep: false, json: false, key: keyByDefault })
     const found = yield* attempt.pipe(Effect.catchTag("NothingToBreak", () => Effect.zipRight(small, attempt)), Effect.mapError(({ message }) => new Usage({ text: message })))
     process.stdout.write(json ? `${JSON.stringify(found)}\n` : checkedLines(found).map((line) => `${plain(line)}\n`).join(""))
     return checkedExit(found)
@@ -322,11 +328,11 @@ const chosen = (words: ReadonlyArray<string>): Effect.Effect<Effect.Effect<numbe
         if (simulate === undefined || simulate.trim() === "" || !Number.isSafeInteger(again) || again < 0) return Effect.fail(new Usage({ text: "--simulate wants the number of a seed" }))
         return simulatedAgain(again, only === undefined ? null : only === nothing ? [] : only.split(",").filter((name) => name !== ""))
       }
-      const { values } = parseArgs({ args: rest, options: { profile: { ...text, default: "release" }, scenario: text, seed: text, scorecard: text, out: text, key: text, keep: flag, json: flag } })
+      const { values } = parseArgs({ args: rest, options: { profile: { ...text, default: "release" }, scenario: text, seed: text, scorecard: text, artifact: text, out: text, key: text, keep: flag, json: flag } })
       const seed = values.seed === undefined ? undefined : Number(values.seed)
       if (seed !== undefined && !Number.isSafeInteger(seed)) return Effect.fail(new Usage({ text: "--seed wants a whole number" }))
-      const { json, keep, key = keyByDefault, out, profile, scenario: only, scorecard } = values
-      return gate({ profile, scorecard, out, only, seed, keep, json, key })
+      const { artifact, json, keep, key = keyByDefault, out, profile, scenario: only, scorecard } = values
+      return gate({ profile, scorecard, out, artifact, only, seed, keep, json, key })
     },
     catch: (cause) => new Usage({ text: `${cause instanceof Error ? cause.message : "the words are not understood"}\n${usage}` })
   })

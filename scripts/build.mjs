@@ -76,7 +76,10 @@ await Promise.all([
   declare()
 ])
 chmodSync(join(fresh, "opsgate.js"), 0o755)
-writeFileSync(join(fresh, "modules.json"), `${JSON.stringify(modules, null, 1)}\n`)
+// Programs are built side by side and end in any order; what is shipped has to be the same every time.
+writeFileSync(join(fresh, "modules.json"), `${JSON.stringify(Object.fromEntries(Object.entries(modules).sort()), null, 1)}\n`)
+// What it was built from: the gate lists its components by this.
+copyFileSync(join(root, "package-lock.json"), join(fresh, "package-lock.json"))
 copyFileSync(join(root, "test/telegram/fake/page.html"), join(fresh, "telegram-fake.html"))
 // They go into bundles as they are written, for people to read.
 mkdirSync(join(fresh, "verify"))

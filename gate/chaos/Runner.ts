@@ -12,7 +12,7 @@ import { restart } from "./script/restart.ts"
 import { standstill } from "./script/standstill.ts"
 import { seeded } from "./Seed.ts"
 import { ScenarioStuck, type Stage, type StageFailed } from "./Stage.ts"
-import { declaredKinds, prepare } from "./Workload.ts"
+import { type Configuration, configurationIn, declaredKinds, prepare } from "./Workload.ts"
 import type { Scope } from "effect"
 
 export interface Played {
@@ -20,6 +20,8 @@ export interface Played {
   readonly journal: Journal
   readonly eventsText: string | null
   readonly effectsText: string | null
+  /** What the product was configured with; null when nothing was written. */
+  readonly configuration: Configuration | null
 }
 
 /** What is played elsewhere: a window of production is read (`gate/window`), a simulated world has no processes (`gate/simulation`). */
@@ -68,5 +70,5 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       kinds: declaredKinds,
       ...(chat.calls.length === 0 ? {} : { chat })
     }
-    return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace) }
+    return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace), configuration: configurationIn(workspace.dir) }
   })

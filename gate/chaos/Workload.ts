@@ -2,7 +2,7 @@
  * What is asked of the product: a configuration with kinds that run real commands (sh, git, node), and a list of tasks
  * drawn from the seed. Each command writes its own line into the ledger when it starts and when it is done.
  */
-import { mkdirSync, writeFileSync } from "node:fs"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { DeclaredKind, Request, Scenario } from "../History.ts"
 import { ledgerName } from "./Product.ts"
@@ -95,6 +95,22 @@ export const prepare = (dir: string, scenario: Scenario, more: Readonly<Record<s
   const config = { v: 1, workers: workload.concurrency, lease_ms: limits.lease_ms, approvals: { self: true }, policy: "opsgate.policy.json", kinds, ...more }
   writeFileSync(join(dir, "opsgate.policy.json"), `${JSON.stringify(policy, null, 2)}\n`)
   writeFileSync(join(dir, "opsgate.config.json"), `${JSON.stringify(config, null, 2)}\n`)
+}
+
+/** The files that configure the product, as it found them. */
+export interface Configuration {
+  readonly config: unknown
+  readonly policy: unknown
+}
+
+/** What lies in the folder of a scenario; null when there is no configuration that can be read. */
+export const configurationIn = (dir: string): Configuration | null => {
+  const read = (name: string): unknown => JSON.parse(readFileSync(join(dir, name), "utf8"))
+  try {
+    return { config: read("opsgate.config.json"), policy: read("opsgate.policy.json") }
+  } catch {
+    return null
+  }
 }
 
 const lightKinds = ["light.sh", "light.node", "light.sh"] as const

@@ -6,20 +6,24 @@ import type { KeyObject } from "node:crypto"
 import { Either, Schema } from "effect"
 import type { Journal } from "../History.ts"
 import type { Result } from "../scorecard/Scorecard.ts"
-import { canonical } from "./Canonical.ts"
+import { attest, attestationFiles } from "./Attestations.ts"
+import { canonical, sha256 } from "./Canonical.ts"
 import { signEnvelope } from "./Dsse.ts"
+import { configFile, configSaltOf, renderConfig } from "./EffectiveConfig.ts"
 import { type Environment, environmentFile } from "./Environment.ts"
 import { BundleNotWritten, type Files, isPath, writeFiles } from "./Files.ts"
-import { fingerprint, publicPem } from "./Keys.ts"
+import { fingerprint, publicPem, publicSsh } from "./Keys.ts"
 import { createdBy, listFiles, type LogEnd, type Manifest, manifestFile, manifestSchema, type Window } from "./Manifest.ts"
 import { endOf } from "./Chain.ts"
 import { checkers } from "./Checkers.ts"
 import { metricsFile, metricsOf } from "./Metrics.ts"
 import { readme } from "./Readme.ts"
 import { type Aside, controlFile, effectsFile, eventsFile, journalFile, readEvents, selfTestFile, simulationFile } from "./Reader.ts"
+import { type Release, releaseFileOf } from "./Release.ts"
+import { type Product, sbomFile, sbomOf } from "./Sbom.ts"
 import { adrFile, type Released, releasedFile } from "./Released.ts"
 import { statementOf } from "./Statement.ts"
-import { envelopeFile, renderSums, sumsFile } from "./Sums.ts"
+import { renderSums, sumsFile } from "./Sums.ts"
 
 export interface BundleInput {
   /** Where the bundle will be; nothing may be there. */
@@ -36,7 +40,13 @@ export interface BundleInput {
     readonly eventsText: string | null
     /** As the commands wrote it; null when there is no ledger. */
     readonly effectsText: string | null
+    /** What the product was configured with; without it, nobody wrote a configuration. */
+    readonly configuration?: unknown
   }>
+  /** What was played. */
+  readonly product: Product
+  /** What is judged. */
+  readonly release: Release
   /** What was run beside the scenarios. */
   readonly aside?: Aside
   /** The bytes of the two scorecards, as text. */
@@ -48,11 +58,12 @@ export interface BundleInput {
   readonly environment?: Environment
   readonly result: Result
   readonly boardResult: Result
-  /** REPORT.md and gate/junit.xml, from `gate/report`. */
+  /** REPORT.md, gate/junit.xml and gate/gate.sarif, from `gate/report`. */
   readonly report: string
   readonly junit: string
   /** Charts that the report shows. */
   readonly charts?: ReadonlyArray<{ readonly path: string; readonly text: string }>
+  readonly sarif: string
   /** The same of the tests of the control invariants, if they were run. */
   readonly controlJunit?: string
   /** Ed25519 private key. */
@@ -68,6 +79,13 @@ export const scorecardFile = "policy/scorecard.json"
 export const controlJunitFile = "tests/control.junit.xml"
 export const boardFile = "policy/board.json"
 export const publicKeyFile = "keys/gate.pub.pem"
+export const sshKeyFile = "keys/gate.pub.ssh"
+export const sarifFile = "gate/gate.sarif"
+
+/** A bundle is smaller than this, in bytes; a release artifact that would make it larger is named by its digest alone. */
+export const bundleBytesMax = 20_000_000
+// What `attestations/`, manifest and SHA256SUMS take at most; they are not written yet when this is decided.
+const signedBytesMax = 500_000
 
 /** Writes the bundle. Refused when `dir` exists, a value has no JSON form, an id is no file name, or the key is not Ed25519. */
 export const writeBundle = (input: BundleInput): Either.Either<WrittenBundle, BundleNotWritten> =>
@@ -84,27 +102,39 @@ export const bundleFiles = (input: BundleInput): Either.Either<Files, BundleNotW
     const unfit = ids.find((id, index) => !isPath(id) || id.includes("/") || ids.indexOf(id) !== index)
     if (unfit !== undefined) return yield* Either.left(refuse(`scenario id ${unfit} is no file name or not unique`))
 
-    const content = yield* contentOf(input).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    const texts = yield* contentOf(input).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    const content = withRelease(bytesOf(texts), input.release)
     const manifest = manifestOf(input, content)
     const manifestText = yield* document(manifest).pipe(Either.mapLeft(({ message }) => refuse(message)))
-    const sums = renderSums(bytesOf(new Map([...content, [manifestFile, manifestText]])))
+    const listed = new Map([...content, ...bytesOf(new Map([[manifestFile, manifestText]]))])
+    const sums = renderSums(listed)
     const declaredChecks = yield* declaredIn(input.scorecardText).pipe(Either.mapLeft(refuse))
     const seeds = Object.fromEntries(input.scenarios.map(({ id, journal }) => [id, journal.seed]))
-    const { result, scorecardText } = input
+    const { key, result, scorecardText } = input
     const statement = statementOf({ sums, manifestText, manifest, scorecardText, declaredChecks, result, seeds })
     const payload = yield* canonical(statement).pipe(Either.mapLeft(({ message }) => refuse(message)))
-    const envelope = yield* signEnvelope(Buffer.from(payload), input.key).pipe(Either.mapLeft(({ message }) => refuse(message)))
-    return bytesOf(new Map([...content, [manifestFile, manifestText], [sumsFile, sums], [envelopeFile, envelope]]))
+    const envelope = yield* signEnvelope(Buffer.from(payload), key).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    const files = new Map([...listed, ...bytesOf(new Map([[sumsFile, sums]]))])
+    const attestations = yield* attest(files, { manifest, statement }, envelope, key).pipe(Either.mapLeft(({ message }) => refuse(message)))
+    return new Map([...files, ...bytesOf(attestations)])
   })
+
+const withRelease = (content: Files, { content: artifact, name }: Release): Files => {
+  const bytes = [...content.values()].reduce((total, one) => total + one.byteLength, 0)
+  return artifact === null || bytes + artifact.byteLength + signedBytesMax > bundleBytesMax ? content : new Map([...content, [releaseFileOf(name), artifact]])
+}
 
 const contentOf = (input: BundleInput) =>
   Either.gen(function*() {
     const texts = new Map<string, string>()
-    texts.set("README.md", readme({ run: input.run, decision: input.result.decision, fingerprint: fingerprint(input.key) }))
+    texts.set("README.md", readme({ run: input.run, decision: input.result.decision, fingerprint: fingerprint(input.key), attestations: attestationFiles(input.release, input.key) }))
     texts.set("REPORT.md", input.report)
     texts.set("gate/junit.xml", input.junit)
     for (const { path, text } of input.charts ?? []) texts.set(path, text)
     for (const [path, program] of checkers()) texts.set(path, Buffer.from(program).toString("utf8"))
+    texts.set(sarifFile, input.sarif)
+    texts.set(sbomFile, yield* Either.flatMap(sbomOf(input.product), document))
+    texts.set(configFile, yield* renderConfig(Object.fromEntries(input.scenarios.map(({ configuration = null, id }) => [id, configuration])), configSaltOf(input.run)))
     texts.set(scorecardFile, input.scorecardText)
     texts.set(boardFile, input.boardText)
     const { environment, released = null } = input
@@ -112,6 +142,7 @@ const contentOf = (input: BundleInput) =>
     if (released !== null && released.adrText !== null) texts.set(adrFile, released.adrText)
     if (environment !== undefined) texts.set(environmentFile, yield* document(environment))
     texts.set(publicKeyFile, publicPem(input.key))
+    texts.set(sshKeyFile, `${publicSsh(input.key)}\n`)
     texts.set(metricsFile, yield* document(metricsOf(input.result, input.boardResult)))
     const { control = null, selfTest = null, simulation = null } = input.aside ?? {}
     if (control !== null) texts.set(controlFile, yield* document(control))
@@ -126,16 +157,22 @@ const contentOf = (input: BundleInput) =>
     return texts
   })
 
-const manifestOf = (input: BundleInput, content: ReadonlyMap<string, string>): Manifest => ({
+const manifestOf = (input: BundleInput, content: Files): Manifest => ({
   schema: manifestSchema,
   run: input.run,
   commit: input.commit,
   profile: input.profile,
   created_by: createdBy,
   window: { start_ms: input.window.start_ms, end_ms: input.window.end_ms },
-  files: listFiles(bytesOf(content)),
-  logs: Object.fromEntries(input.scenarios.map(({ eventsText, id }) => [id, eventsText === null ? null : logEnd(id, eventsText)]))
+  files: listFiles(content),
+  logs: Object.fromEntries(input.scenarios.map(({ eventsText, id }) => [id, eventsText === null ? null : logEnd(id, eventsText)])),
+  product: { version: input.product.version, lockfile_sha256: sha256(input.product.lockfile) },
+  release: releasedAs(input.release, content.has(releaseFileOf(input.release.name))),
+  configHash: sha256(content.get(configFile) ?? ""),
+  configSalt: configSaltOf(input.run)
 })
+
+const releasedAs = ({ bytes, name, sha256, tar_sha256, uri }: Release, kept: boolean): Manifest["release"] => ({ name, uri, sha256, bytes, tar_sha256, kept })
 
 // A log that does not decode is evidence all the same: it is kept, and has no end that could be signed.
 const logEnd = (id: string, text: string): LogEnd | null => Either.getOrNull(Either.map(readEvents(eventsFile(id), text), endOf))

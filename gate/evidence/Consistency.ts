@@ -2,13 +2,17 @@
  * Whether the parts of a bundle say the same: the signed statement, the manifest, the logs and the journals.
  * Each function returns one sentence per contradiction and nothing when there is none.
  */
-import { Either } from "effect"
+import { Either, Schema } from "effect"
 import type { RunHistory, ScenarioHistory } from "../History.ts"
+import { digestOf } from "./Canonical.ts"
 import { checkChain, checkEnd, endOf } from "./Chain.ts"
+import { configFile, configSaltOf, configSchema } from "./EffectiveConfig.ts"
 import type { Files } from "./Files.ts"
-import { type PinnedKey, publicKeyOf } from "./Keys.ts"
+import { type PinnedKey, publicKeyOf, publicSsh } from "./Keys.ts"
 import { type LogEnd, type Logs, type Manifest, manifestFile } from "./Manifest.ts"
 import { effectsFile, eventsFile, journalFile } from "./Reader.ts"
+import { releaseFileOf } from "./Release.ts"
+import { sbomFile, serialOf } from "./Sbom.ts"
 import { type Statement, subjectsOf } from "./Statement.ts"
 import { sumsFile } from "./Sums.ts"
 
@@ -17,7 +21,7 @@ type Problems = ReadonlyArray<string>
 /** The digests in the signed statement against the two files that name all others, and the commit. */
 export const checkSubjects = (statement: Statement, files: Files, manifest: Manifest | null): Problems => {
   const named = statement.subject.map(({ name }) => name)
-  const expected = subjectsOf(files.get(sumsFile) ?? "", files.get(manifestFile) ?? "", manifest?.commit ?? "unknown")
+  const expected = subjectsOf(files.get(sumsFile) ?? "", files.get(manifestFile) ?? "", manifest)
   const wrong = expected.filter(({ digest, name }) => {
     const subject = statement.subject.find((candidate) => candidate.name === name)
     return subject?.digest.sha256 !== digest.sha256 || subject?.digest.gitCommit !== digest.gitCommit
@@ -28,6 +32,8 @@ export const checkSubjects = (statement: Statement, files: Files, manifest: Mani
     ...wrong.map(({ name }) =>
       name === "source"
         ? `${manifestFile} names a commit that the signed statement does not name`
+        : name === manifest?.release.name
+        ? `${manifestFile} names a release artifact that the signed statement does not name`
         : `${name} is not the one that was signed: its digest is not in the signed statement`
     ),
     ...extra.map((name) => `the signed statement is about ${name}, which this bundle does not have`),
@@ -42,6 +48,7 @@ export const checkManifest = (manifest: Manifest, { predicate }: Statement): Pro
   if (manifest.window.start_ms !== predicate.window.start_ms || manifest.window.end_ms !== predicate.window.end_ms) {
     problems.push(`${manifestFile} has another window than the signed statement`)
   }
+  if (manifest.configHash !== predicate.configHash) problems.push(`${manifestFile} has the digest of another configuration than the signed statement`)
   return problems
 }
 
@@ -89,6 +96,49 @@ export const checkKeyCopy = (files: Files, file: string, by: PinnedKey): Problem
   const copy = Either.getOrNull(publicKeyOf(file, Buffer.from(bytes).toString("utf8")))
   return copy?.fingerprint === by.fingerprint ? [] : [`${file} is not the key that signed, ${by.fingerprint}`]
 }
+
+/** The same key once more, in the spelling of `ssh-keygen`. */
+export const checkSshKey = (files: Files, file: string, by: PinnedKey): Problems => {
+  const bytes = files.get(file)
+  if (bytes === undefined) return [`${file} is missing`]
+  return Buffer.from(bytes).toString("utf8") === `${publicSsh(by.key)}\n` ? [] : [`${file} is not the key that signed, ${by.fingerprint}`]
+}
+
+/** The artifact that was judged, if it is kept, and nothing else beside it. */
+export const checkRelease = (files: Files, { release }: Manifest): Problems => {
+  const file = releaseFileOf(release.name)
+  const content = files.get(file)
+  const others = [...files.keys()].filter((path) => path.startsWith("release/") && path !== file)
+  const problems = others.map((path) => `${path} is not the release artifact that ${manifestFile} names, ${release.name}`)
+  if (!release.kept) return content === undefined ? problems : [...problems, `${file} is there, and ${manifestFile} says that it is not kept`]
+  if (content === undefined) return [...problems, `${file} is missing; ${manifestFile} says that it is kept`]
+  return content.byteLength === release.bytes && digestOf(content) === release.sha256 ? problems : [...problems, `${file} is not the release artifact that was judged: its digest is not the one in ${manifestFile}`]
+}
+
+/** The configuration that was played, by its digest, with an entry for every scenario. */
+export const checkConfig = (files: Files, { configHash, configSalt, logs, run }: Manifest): Problems => {
+  const content = files.get(configFile)
+  if (content === undefined) return [`${configFile} is missing`]
+  if (digestOf(content) !== configHash) return [`${configFile} is not the configuration that was played: its digest is not the one in ${manifestFile}`]
+  const scenarios = Either.getOrNull(Schema.decodeUnknownEither(Configured)(Buffer.from(content).toString("utf8")))?.scenarios ?? null
+  const isWhole = scenarios !== null && Object.keys(scenarios).sort().join("\n") === Object.keys(logs).sort().join("\n")
+  return [
+    ...(isWhole ? [] : [`${configFile} does not have the scenarios of this bundle`]),
+    ...(configSalt === configSaltOf(run) ? [] : [`${manifestFile} has another salt than the one of its run`])
+  ]
+}
+
+const Configured = Schema.parseJson(Schema.Struct({ schema: Schema.Literal(configSchema), scenarios: Schema.Record({ key: Schema.String, value: Schema.Unknown }) }))
+
+/** The list of components must be the one of the lock file that the product was built from. */
+export const checkSbom = (files: Files, { product }: Manifest): Problems => {
+  const content = files.get(sbomFile)
+  if (content === undefined) return [`${sbomFile} is missing`]
+  const serial = Either.getOrNull(Schema.decodeUnknownEither(Numbered)(Buffer.from(content).toString("utf8")))?.serialNumber ?? null
+  return serial === serialOf(product.lockfile_sha256) ? [] : [`${sbomFile} does not list the components of the product that ${manifestFile} names`]
+}
+
+const Numbered = Schema.parseJson(Schema.Struct({ bomFormat: Schema.Literal("CycloneDX"), serialNumber: Schema.String }))
 
 const checkJournal = ({ id, journal }: ScenarioHistory, files: Files, seeds: Readonly<Record<string, number>> | null): Problems => {
   const file = journalFile(id)

@@ -4,14 +4,14 @@
  */
 import { Schema } from "effect"
 import { digestOf } from "./Canonical.ts"
-import { type Files, inOrder } from "./Files.ts"
-import { isSummed } from "./Sums.ts"
+import { type Files, inOrder, isPath } from "./Files.ts"
+import { isSummed, sumsFile } from "./Sums.ts"
 
 export const manifestFile = "manifest.json"
 export const manifestSchema = "https://opsgate.dev/schema/manifest/v1"
 export const createdBy = "opsgate gate"
 
-export const roles = ["document", "policy", "events", "effects", "journal", "metrics", "report", "key", "tests", "simulation", "selftest", "environment"] as const
+export const roles = ["document", "policy", "events", "effects", "journal", "metrics", "report", "key", "tests", "simulation", "selftest", "environment", "release", "config", "sbom"] as const
 
 export const Digest = Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/))
 const Count = Schema.NonNegativeInt
@@ -30,6 +30,9 @@ export type Window = typeof Window.Type
 
 export const Commit = Schema.String.pipe(Schema.pattern(/^([0-9a-f]{40}|unknown)$/))
 
+/** A file name that no subject of a statement has already. */
+export const isReleaseName = (name: string): boolean => isPath(name) && !name.includes("/") && name !== sumsFile && name !== manifestFile && name !== "source"
+
 export const Manifest = Schema.Struct({
   schema: Schema.Literal(manifestSchema),
   run: Schema.NonEmptyString,
@@ -38,7 +41,14 @@ export const Manifest = Schema.Struct({
   created_by: Schema.String,
   window: Window,
   files: Schema.Array(Schema.Struct({ path: Schema.String, sha256: Digest, bytes: Count, role: Schema.Literal(...roles) })),
-  logs: Logs
+  logs: Logs,
+  /** What was played: Opsgate of this version, built from this lock file. */
+  product: Schema.Struct({ version: Schema.NonEmptyString, lockfile_sha256: Digest }),
+  /** What is judged. `kept`: it lies in `release/`; `tar_sha256` is null for a file that was not packed here. */
+  release: Schema.Struct({ name: Schema.NonEmptyString.pipe(Schema.filter(isReleaseName)), uri: Schema.NonEmptyString, sha256: Digest, bytes: Count, tar_sha256: Schema.NullOr(Digest), kept: Schema.Boolean }),
+  /** SHA-256 of config/effective-config.json, and what secrets in it are salted with. */
+  configHash: Digest,
+  configSalt: Schema.NonEmptyString
 })
 export type Manifest = typeof Manifest.Type
 export type Role = (typeof roles)[number]
@@ -51,7 +61,7 @@ export const roleOf = (path: string): Role => {
   const [folder = ""] = path.split("/")
   if (path === "metrics.json") return "metrics"
   if (path === "environment.json") return "environment"
-  if (folder === "events" || folder === "effects" || folder === "policy" || folder === "tests" || folder === "simulation" || folder === "selftest") return folder
+  if (folder === "events" || folder === "effects" || folder === "policy" || folder === "tests" || folder === "simulation" || folder === "selftest" || folder === "release" || folder === "config" || folder === "sbom") return folder
   if (folder === "scenarios") return "journal"
   if (folder === "keys") return "key"
   return folder === "gate" ? "report" : "document"

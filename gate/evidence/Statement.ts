@@ -44,7 +44,9 @@ export const Predicate = Schema.Struct({
   waivers: Schema.Array(Schema.Struct({ check: Schema.String, owner: Schema.String, reason: Schema.String, expires: Schema.String, state: Schema.Literal("applied", "unused", "expired") })),
   /** Seed per scenario. */
   seeds: Schema.Record({ key: Schema.String, value: Schema.Int }),
-  window: Window
+  window: Window,
+  /** SHA-256 of config/effective-config.json. */
+  configHash: Digest
 })
 export type Predicate = typeof Predicate.Type
 
@@ -73,11 +75,17 @@ export const countsOf = ({ bound_ppm, censored, excluded, good, id, n_min, rule,
 export const evaluated = (checks: ReadonlyArray<Pick<CheckCounts, "id" | "verdict">>): ReadonlyArray<string> =>
   checks.filter(({ verdict }) => verdict === "PASS" || verdict === "FAIL").map(({ id }) => id)
 
-/** The subjects for these bytes. A run of a tree without a commit has no `source`: a digest may not be made up. */
-export const subjectsOf = (sums: string | Uint8Array, manifest: string | Uint8Array, commit: string): ReadonlyArray<Subject> => [
-  { name: sumsFile, digest: { sha256: sha256(sums) } },
-  { name: manifestFile, digest: { sha256: sha256(manifest) } },
+/** What is judged: the artifact and the commit. A run of a tree without a commit has no `source`: a digest may not be made up. */
+export const judgedIn = ({ commit, release }: Pick<Manifest, "commit" | "release">): ReadonlyArray<Subject> => [
+  { name: release.name, digest: { sha256: release.sha256 } },
   ...(commit === "unknown" ? [] : [{ name: "source", digest: { gitCommit: commit } }])
+]
+
+/** The subjects of the decision for these bytes; without a manifest that can be read, only the two files that name all others. */
+export const subjectsOf = (sums: string | Uint8Array, manifestText: string | Uint8Array, manifest: Pick<Manifest, "commit" | "release"> | null): ReadonlyArray<Subject> => [
+  { name: sumsFile, digest: { sha256: sha256(sums) } },
+  { name: manifestFile, digest: { sha256: sha256(manifestText) } },
+  ...(manifest === null ? [] : judgedIn(manifest))
 ]
 
 export interface StatementInput {
@@ -92,7 +100,7 @@ export interface StatementInput {
 
 export const statementOf = (input: StatementInput): Statement => ({
   _type: statementType,
-  subject: subjectsOf(input.sums, input.manifestText, input.manifest.commit),
+  subject: subjectsOf(input.sums, input.manifestText, input.manifest),
   predicateType,
   predicate: {
     decision: input.result.decision,
@@ -104,6 +112,7 @@ export const statementOf = (input: StatementInput): Statement => ({
     evaluatedChecks: evaluated(input.result.lines),
     waivers: input.result.waivers,
     seeds: input.seeds,
-    window: input.manifest.window
+    window: input.manifest.window,
+    configHash: input.manifest.configHash
   }
 })

@@ -7,9 +7,20 @@ import { type Files, inOrder, isPath } from "./Files.ts"
 
 export const sumsFile = "SHA256SUMS"
 export const envelopeFile = "attestations/decision.dsse.json"
+export const testResultFile = "attestations/test-result.dsse.json"
+export const provenanceFile = "attestations/provenance.dsse.json"
+export const vsaFile = "attestations/vsa.dsse.json"
+export const sigstoreFile = "attestations/vsa.sigstore.json"
+export const layoutFile = "attestations/root.layout"
+
+const attested: ReadonlySet<string> = new Set([envelopeFile, testResultFile, provenanceFile, vsaFile, sigstoreFile, layoutFile])
+
+/** Whether a path may be that of a statement. These are signed each by itself and have no digest elsewhere; `Attestations.ts` says which there must be. */
+export const isAttestation = (path: string): boolean =>
+  attested.has(path) || /^attestations\/([A-Za-z0-9_][A-Za-z0-9._-]*\.intoto\.jsonl|gate\.[0-9a-f]{8}\.link)$/.test(path)
 
 /** Whether a path has a line in SHA256SUMS. */
-export const isSummed = (path: string): boolean => path !== sumsFile && path !== envelopeFile
+export const isSummed = (path: string): boolean => path !== sumsFile && !isAttestation(path)
 
 export const renderSums = (files: Files): string =>
   inOrder([...files.keys()].filter(isSummed)).map((path) => `${digestIn(files, path)}  ${path}\n`).join("")

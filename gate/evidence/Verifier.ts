@@ -8,9 +8,10 @@ import { join } from "node:path"
 import { Either } from "effect"
 import type { Result } from "../scorecard/Scorecard.ts"
 import { type Decision, exitCode } from "../Verdict.ts"
-import { publicKeyFile } from "./Bundle.ts"
+import { checkAttestations } from "./Attestations.ts"
+import { publicKeyFile, sshKeyFile } from "./Bundle.ts"
 import { isOwn } from "./Checkers.ts"
-import { checkChains, checkKeyCopy, checkLogs, checkManifest, checkScenarios, checkSubjects } from "./Consistency.ts"
+import { checkChains, checkConfig, checkKeyCopy, checkLogs, checkManifest, checkRelease, checkSbom, checkScenarios, checkSshKey, checkSubjects } from "./Consistency.ts"
 import { verifyEnvelope } from "./Dsse.ts"
 import { type Files, readFiles } from "./Files.ts"
 import type { PinnedKey } from "./Keys.ts"
@@ -46,6 +47,8 @@ export type Verification =
     readonly scorecardSha256: string
     /** Whether the programs in `verify/` are those of this version; others may agree with anything. */
     readonly ownCheckers: boolean
+    /** What was judged. Whoever ships something compares its digest with this one. */
+    readonly release: Manifest["release"]
     /** The judgement made just now from the raw files, not the stored one. */
     readonly result: Result
     /** What was signed. */
@@ -81,7 +84,7 @@ export const openBundle = (dir: string): Either.Either<Opened, Exclude<Verificat
 }
 
 /** What a verifier looks at, in the order in which it reports. Each finds what no other does. */
-export const aspects = ["signature", "subjects", "key", "listing", "records", "statement", "chains", "log-ends", "journals", "counts"] as const
+export const aspects = ["signature", "subjects", "key", "listing", "records", "statement", "chains", "log-ends", "journals", "counts", "attestations", "release"] as const
 export type Aspect = (typeof aspects)[number]
 
 /** What was found, by aspect, and the verdict that was made anew; null when there was nothing sound to judge. */
@@ -103,11 +106,13 @@ export const inspect = (files: Files, pinned: ReadonlyArray<PinnedKey>, found: R
   const listed = [...(sums.value === null ? [] : checkSums(sums.value, files)), ...(manifest.value === null ? [] : checkFiles(manifest.value, files))]
   // Files that are known to be wrong would only repeat what has been said, once for every check.
   const anew = found.length + listed.length + reading.problems.length > 0 ? null : rejudge(files, reading.history, predicate)
+  const subjects = statement === null ? [] : checkSubjects(statement, files, manifest.value)
+  const listing = [...sums.problems, ...manifest.problems, ...found, ...listed]
   const problems = {
     signature: signed.problems,
-    subjects: statement === null ? [] : checkSubjects(statement, files, manifest.value),
-    key: signed.value === null ? [] : checkKeyCopy(files, publicKeyFile, signed.value.by),
-    listing: [...sums.problems, ...manifest.problems, ...found, ...listed],
+    subjects,
+    key: signed.value === null ? [] : [...checkKeyCopy(files, publicKeyFile, signed.value.by), ...checkSshKey(files, sshKeyFile, signed.value.by)],
+    listing,
     records: reading.problems,
     statement: manifest.value === null || statement === null ? [] : checkManifest(manifest.value, statement),
     chains: checkChains(reading.history),
@@ -116,7 +121,11 @@ export const inspect = (files: Files, pinned: ReadonlyArray<PinnedKey>, found: R
       ...(manifest.value === null ? [] : checkLogs(reading.history, files, manifest.value.logs, manifestFile))
     ],
     journals: checkScenarios(reading.history, files, predicate?.seeds ?? null),
-    counts: anew?.problems ?? []
+    counts: anew?.problems ?? [],
+    attestations: signed.value === null || manifest.value === null
+      ? []
+      : checkAttestations(files, { manifest: manifest.value, statement: signed.value.statement }, signed.value.by, subjects.length + listing.length === 0),
+    release: manifest.value === null ? [] : [...checkRelease(files, manifest.value), ...checkConfig(files, manifest.value), ...checkSbom(files, manifest.value)]
   } satisfies Record<Aspect, ReadonlyArray<string>>
   return { problems, signed: signed.value, manifest: manifest.value, result: anew?.result ?? null }
 }
@@ -128,9 +137,9 @@ export const verifyOpened = ({ files, problems: found }: Opened, { pinned }: Ver
   if (all.length > 0 || signed === null || manifest === null || result === null) {
     return { _tag: "Refuted", problems: all.slice(0, problemsMax), total: all.length }
   }
-  const { commit, profile, run } = manifest
+  const { commit, profile, release, run } = manifest
   const { by, statement } = signed
-  return { _tag: "Verified", decision: result.decision, run, commit, profile, by, scorecardSha256: statement.predicate.scorecard.digest.sha256, ownCheckers: isOwn(files), result, statement }
+  return { _tag: "Verified", decision: result.decision, run, commit, profile, by, scorecardSha256: statement.predicate.scorecard.digest.sha256, ownCheckers: isOwn(files), release, result, statement }
 }
 
 interface Part<A> {

@@ -3,19 +3,20 @@
  * what is forged here proves nothing anywhere else.
  */
 import { createPrivateKey, type KeyObject } from "node:crypto"
-import { Data, Either, type Schema } from "effect"
-import { publicKeyFile, scorecardFile } from "../evidence/Bundle.ts"
+import { Data, Either, Schema } from "effect"
+import { attest } from "../evidence/Attestations.ts"
+import { publicKeyFile, scorecardFile, sshKeyFile } from "../evidence/Bundle.ts"
 import { canonical, sha256 } from "../evidence/Canonical.ts"
 import { endOf, genesis, hashOf } from "../evidence/Chain.ts"
 import { signEnvelope, verifyEnvelope } from "../evidence/Dsse.ts"
 import type { Files } from "../evidence/Files.ts"
-import { type PinnedKey, publicKeyOf, publicPem } from "../evidence/Keys.ts"
+import { type PinnedKey, publicKeyOf, publicPem, publicSsh } from "../evidence/Keys.ts"
 import { listFiles, Manifest, manifestFile } from "../evidence/Manifest.ts"
 import { metricsFile, metricsOf } from "../evidence/Metrics.ts"
 import { decodeJson, effectsFile, eventsFile, journalFile, readBundle } from "../evidence/Reader.ts"
 import { rejudge } from "../evidence/Rejudge.ts"
 import { evaluated, Statement, statementOf, subjectsOf } from "../evidence/Statement.ts"
-import { envelopeFile, renderSums, sumsFile } from "../evidence/Sums.ts"
+import { envelopeFile, isAttestation, renderSums, sumsFile } from "../evidence/Sums.ts"
 import type { Effect, Journal, LogEvent } from "../History.ts"
 import { parseScorecard } from "../scorecard/Decode.ts"
 import type { Result, Scorecard } from "../scorecard/Scorecard.ts"
@@ -136,10 +137,8 @@ export class Draft {
 
   /** A forger with the key: claims what he likes about these files, and signs it. */
   resign(change: (statement: Statement) => unknown = (statement) => statement, key: KeyObject = selfTestKey): void {
-    const { commit } = this.read(manifestFile, Manifest)
-    const subject = subjectsOf(this.files.get(sumsFile) ?? "", this.files.get(manifestFile) ?? "", commit)
-    const payload = made(canonical(change({ ...this.statement(), subject })))
-    this.write(envelopeFile, made(signEnvelope(encode(payload), key)))
+    const subject = subjectsOf(this.files.get(sumsFile) ?? "", this.files.get(manifestFile) ?? "", this.read(manifestFile, Manifest))
+    this.sign(change({ ...this.statement(), subject }), key)
   }
 
   /** An honest gate: judges the files as they are now, and writes and signs what it found. */
@@ -149,13 +148,25 @@ export class Draft {
     if (board === null || result === null) throw new NotMade({ why: "there is no scorecard to judge by" })
     this.writeJson(metricsFile, metricsOf(result, board))
     this.write(publicKeyFile, publicPem(selfTestKey))
+    this.write(sshKeyFile, `${publicSsh(selfTestKey)}\n`)
     const logs = Object.fromEntries(history.scenarios.map(({ events, id }) => [id, events === null ? null : endOf(events)]))
     this.relist((manifest) => ({ ...manifest, logs }))
     const scorecardText = this.text(scorecardFile)
     const declaredChecks = this.scorecard().checks.map(({ id }) => id)
     const seeds = Object.fromEntries(history.scenarios.flatMap(({ id, journal }) => (journal === null ? [] : [[id, journal.seed]])))
     const input = { sums: this.text(sumsFile), manifestText: this.text(manifestFile), manifest: this.read(manifestFile, Manifest), scorecardText, declaredChecks, result, seeds }
-    this.write(envelopeFile, made(signEnvelope(encode(made(canonical(statementOf(input)))), selfTestKey)))
+    this.sign(statementOf(input), selfTestKey)
+  }
+
+  /** Signs a decision, and makes everything else that is said of it fit. What is no decision is signed alone. */
+  private sign(decision: unknown, key: KeyObject): void {
+    const envelope = made(signEnvelope(encode(made(canonical(decision))), key))
+    for (const path of [...this.files.keys()].filter(isAttestation)) this.files.delete(path)
+    this.write(envelopeFile, envelope)
+    const statement = Schema.decodeUnknownEither(Statement)(decision)
+    if (Either.isLeft(statement)) return
+    const texts = made(attest(new Map([...this.files].filter(([path]) => path !== envelopeFile)), { manifest: this.read(manifestFile, Manifest), statement: statement.right }, envelope, key))
+    for (const [path, text] of texts) this.write(path, text)
   }
 
   /** What a signer says of the checks after he changed them to his taste. */

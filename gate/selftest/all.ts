@@ -5,6 +5,7 @@ import { boards } from "./Board.ts"
 import { brokenRuns } from "./Broken.ts"
 import type { Mutant } from "./Mutant.ts"
 import { plantedRuns } from "./Planted.ts"
+import { aboutStatements } from "./Statements.ts"
 import { tampering } from "./Tampering.ts"
 
-export const evidenceMutants: ReadonlyArray<Mutant> = [...tampering, ...brokenRuns, ...plantedRuns, ...boards, ...absence, ...ancestor]
+export const evidenceMutants: ReadonlyArray<Mutant> = [...tampering, ...brokenRuns, ...plantedRuns, ...boards, ...absence, ...aboutStatements, ...ancestor]

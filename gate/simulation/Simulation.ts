@@ -10,6 +10,7 @@ import { type SameProduct, sameProduct } from "./Product.ts"
 import type { Kept, Told, Wanted } from "./Protocol.ts"
 import { readSetting, type Setting } from "./Setting.ts"
 import { shrunk } from "./Shrink.ts"
+import { configurationOf } from "./Workspace.ts"
 
 /** Nothing could be simulated. */
 export class SimulationBroken extends Data.TaggedError("SimulationBroken")<{ readonly why: string }> {
@@ -30,6 +31,7 @@ export interface Texts {
   readonly journal: Journal
   readonly eventsText: string
   readonly effectsText: string
+  readonly configuration: unknown
 }
 
 /** A seed that failed, with the fewest faults that make it fail. */
@@ -76,9 +78,9 @@ const playing = (options: PoolOptions, wanted: ReadonlyArray<Wanted>, told: (tol
 const orBroken = <A>(attempt: () => A): Effect.Effect<A, SimulationBroken> =>
   Effect.try({ try: attempt, catch: (cause) => new SimulationBroken({ why: cause instanceof Error ? cause.message : String(cause) }) })
 
-const textsOf = ({ effectsText, eventsText, journalText }: Kept): Texts => {
+const textsOf = ({ effectsText, eventsText, journalText }: Kept, setting: Setting): Texts => {
   const journal: Journal = JSON.parse(journalText)
-  return { id: journal.scenario.id, journal, eventsText, effectsText }
+  return { id: journal.scenario.id, journal, eventsText, effectsText, configuration: configurationOf(setting) }
 }
 
 /** Plays the seeds from `first` on. The same seeds always give the same digests. */
@@ -109,7 +111,7 @@ export const simulateSeeds = ({ progress, root }: SimulationOptions, first: numb
       simulation: { v: 1, declared: { seeds: count, twice: again.length, fault_classes: classesIn(setting), measures: setting.measures }, seeds: seedRuns },
       product,
       failures,
-      texts: failed.flatMap(({ kept }) => (kept === null ? [] : [textsOf(kept)]))
+      texts: failed.flatMap(({ kept }) => (kept === null ? [] : [textsOf(kept, setting)]))
     }
   })
 
@@ -137,7 +139,8 @@ export const simulateSoak = ({ progress, root }: SimulationOptions, seed: number
     const stage = progress.stage("soak", hours, "h")
     const told = yield* simulateOne(root, "soak", seed, null)
     stage.done()
-    return told.kept === null ? yield* new SimulationBroken({ why: told.problems.join("; ") }) : textsOf(told.kept)
+    const setting = yield* orBroken(() => readSetting(filesOf(root, "soak").setting))
+    return told.kept === null ? yield* new SimulationBroken({ why: told.problems.join("; ") }) : textsOf(told.kept, setting)
   })
 
 // What the classes of the setting are called in a journal.

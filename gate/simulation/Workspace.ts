@@ -81,10 +81,9 @@ export const declaredKinds: Readonly<Record<KindName, DeclaredKind>> = {
 
 const personOf = (name: Person, roles: ReadonlyArray<string>) => [name, { identities: [`telegram:${numbers[name]}`, `cli:${name}`], roles, service: false }] as const
 
-/** Writes the configuration of a machine into its folder; answers the path of the file. */
-export const prepare = (dir: string, { lease_ms, tick_ms, workers }: Setting): string => {
-  mkdirSync(dir, { recursive: true })
-  const config = {
+/** What the files of a machine configure. */
+export const configurationOf = ({ lease_ms, tick_ms, workers }: Setting) => ({
+  config: {
     v: 1,
     data_dir: "data",
     workers,
@@ -96,8 +95,15 @@ export const prepare = (dir: string, { lease_ms, tick_ms, workers }: Setting): s
     schedules: { pulse: { kind: "light.sh", every: `${Math.ceil(tick_ms / 1000)}s`, payload: { n: 0, ms: 500 } } },
     telegram: { token_file: "token", notify: [numbers.cyd], commands_per_minute: 600 },
     people: Object.fromEntries([...requesters.map((name) => personOf(name, ["requester"])), ...approvers.map((name) => personOf(name, ["approver", "operator"]))])
-  }
-  writeFileSync(join(dir, "opsgate.policy.json"), JSON.stringify({ v: 1, kinds: { "heavy.twice": { approvals: 2 } } }))
+  },
+  policy: { v: 1, kinds: { "heavy.twice": { approvals: 2 } } }
+})
+
+/** Writes the configuration of a machine into its folder; answers the path of the file. */
+export const prepare = (dir: string, setting: Setting): string => {
+  mkdirSync(dir, { recursive: true })
+  const { config, policy } = configurationOf(setting)
+  writeFileSync(join(dir, "opsgate.policy.json"), JSON.stringify(policy))
   writeFileSync(join(dir, "flows.mjs"), flows)
   writeFileSync(join(dir, "token"), `${token}\n`, { mode: 0o600 })
   const file = join(dir, "opsgate.config.json")

@@ -14,11 +14,13 @@ import type { ControlTests, SelfTest } from "../History.ts"
 import type { Progress } from "../Progress.ts"
 import { chartsOf } from "../report/chart/Charts.ts"
 import { renderControlJunit, renderJunit } from "../report/Junit.ts"
+import { renderSarif } from "../report/Sarif.ts"
 import { redIn, renderReport } from "../report/Report.ts"
 import { restrained } from "../scorecard/Diff.ts"
 import { judge } from "../scorecard/Judge.ts"
 import { subjectOf } from "../scorecard/Measures.ts"
 import type { Result, Scorecard } from "../scorecard/Scorecard.ts"
+import type { Shipped } from "../Shipped.ts"
 import { evidenceMutants } from "../selftest/all.ts"
 import { selfTest } from "../selftest/SelfTest.ts"
 import { readWindow } from "./Reading.ts"
@@ -49,6 +51,8 @@ export interface House<E> {
   /** Null when there are no results. */
   readonly controlTests: Effect.Effect<ControlTests | null>
   readonly progress: Progress
+  /** What is in use here, as far as this machine knows. */
+  readonly shipped: () => Either.Either<Shipped, { readonly message: string }>
   readonly surroundings: () => Environment
   readonly say: (sentence: string) => void
 }
@@ -86,13 +90,14 @@ export const judgeWindow = <E>(asked: Asked, house: House<E>): Effect.Effect<Jud
     const read = yield* readWindow(window, { program: house.program, env: house.env, db: asked.db, config: asked.config })
     if (read.journal.note !== null) say(read.journal.note)
     const key = yield* house.key(asked.key)
+    const shipped = yield* orRefused(house.shipped())
     const ran = { control: asksFor(scorecard, "tests") ? yield* house.controlTests : null }
     const { history: seen, problems } = readRun([read], ran)
     problems.forEach(say)
     const against = compared(root, windowProfile, card, false)
     const about = { run, commit: house.commit(), profile: windowProfile, window: { start_ms: window.start_ms, end_ms: window.end_ms }, scenarios: [read] }
-    const given = { dir, ...about, scorecardText, boardText: board.text, key, released: against.released }
-    const selfTested = asksFor(scorecard, "mutants") ? yield* checkedChecks({ ...given, aside: ran, result: judge(scorecard, seen), boardResult: judge(board.scorecard, seen), report: "", junit: "" }, house.progress) : null
+    const given = { dir, ...about, scorecardText, boardText: board.text, key, released: against.released, ...shipped }
+    const selfTested = asksFor(scorecard, "mutants") ? yield* checkedChecks({ ...given, aside: ran, result: judge(scorecard, seen), boardResult: judge(board.scorecard, seen), report: "", junit: "", sarif: "" }, house.progress) : null
     const history = { ...seen, selfTest: selfTested }
     const result = restrained(judge(scorecard, history), against.objections)
     const boardResult = judge(board.scorecard, history)
@@ -102,7 +107,7 @@ export const judgeWindow = <E>(asked: Asked, house: House<E>): Effect.Effect<Jud
     const charts = chartsOf({ run, result, history, scorecard, earlier: against.earlier })
     const report = renderReport({ charts, ...about, ...changes, result, boardResult, selfTest: selfTested, version: house.version, scorecard, earlier: against.earlier, repeat: () => again, repeatAll: again })
     const control = ran.control === null ? {} : { controlJunit: renderControlJunit(ran.control) }
-    yield* orRefused(writeBundle({ ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, charts, junit: renderJunit(result), environment: house.surroundings(), ...control }))
+    yield* orRefused(writeBundle({ ...given, aside: { ...ran, selfTest: selfTested }, result, boardResult, report, charts, junit: renderJunit(result), sarif: renderSarif(result, house.version), environment: house.surroundings(), ...control }))
     return { run, dir, window, result, boardResult, red: redIn({ result, scenarios: [read], ...changes }) }
   })
 

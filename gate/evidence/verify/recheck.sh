@@ -59,7 +59,7 @@ for file in SHA256SUMS manifest.json metrics.json policy/scorecard.json policy/b
 done
 [ "$(grep -Evc "^[0-9a-f]{64}  $part(/$part)*\$" SHA256SUMS)" = 0 ] || refuse 'SHA256SUMS has a line that is none'
 find . -type f -printf '%P %s\n' | sort >"$work/sizes"
-cut -d' ' -f1 "$work/sizes" | grep -vxF -e SHA256SUMS -e "$envelope" >"$work/there" || :
+cut -d' ' -f1 "$work/sizes" | grep -vxE "SHA256SUMS|attestations/((decision|test-result|provenance|vsa)\.dsse\.json|vsa\.sigstore\.json|root\.layout|$part\.intoto\.jsonl|gate\.[0-9a-f]{8}\.link)" >"$work/there" || :
 cut -c67- SHA256SUMS >"$work/listed"
 sort "$work/listed" | cmp -s - "$work/there" || refuse 'a file was added, removed or listed twice'
 sort -c "$work/listed" 2>/dev/null || differs 'SHA256SUMS is not in order'
@@ -487,8 +487,8 @@ $statement.predicate as $predicate
 | judged($card; $predicate.checks) as $result | judged($board; $metrics.board.lines) as $onBoard
 | (if $result.decision == "GO" and asksForLess then "INSUFFICIENT" else $result.decision end) as $decision
 | report("what was signed is these files";
-    (["SHA256SUMS", "manifest.json", (if $manifest.commit == "unknown" then empty else "source" end)][] | . as $name | select(([$statement.subject[] | select(.name == $name)] | length) != 1) | "\($name) is not signed once"),
-    ($statement.subject[] | select(if .name == "source" then .digest.gitCommit != $manifest.commit else .digest.sha256 == null or .digest.sha256 != ($digest[.name] // $listed[.name]) end) | "\(.name) is not what was signed")),
+    (["SHA256SUMS", "manifest.json", $manifest.release.name, (if $manifest.commit == "unknown" then empty else "source" end)][] | . as $name | select(([$statement.subject[] | select(.name == $name)] | length) != 1) | "\($name) is not signed once"),
+    ($statement.subject[] | select(if .name == "source" then .digest.gitCommit != $manifest.commit else .digest.sha256 == null or .digest.sha256 != (if .name == $manifest.release.name then $manifest.release.sha256 else $digest[.name] // $listed[.name] end) end) | "\(.name) is not what was signed")),
   report("the manifest lists these files"; if ([$manifest.files[] | [.path, .sha256, .bytes]] | sort) == ([$listed | to_entries[] | select(.key != "manifest.json") | [.key, .value, $size[.key]]] | sort) then empty else "it lists others" end),
   report("statement and manifest say the same"; ("profile", "window", "logs") | select($manifest[.] != $predicate[.])),
   ($scenarios[] | . as $scenario

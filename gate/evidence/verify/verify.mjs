@@ -101,7 +101,9 @@ const linesIn = (files, path) => {
 
 const envelopeFile = "attestations/decision.dsse.json"
 const payloadType = "application/vnd.in-toto+json"
-const isSummed = (path) => path !== "SHA256SUMS" && path !== envelopeFile
+/** What is signed each by itself: no digest list covers it, and `opsgate verify` says whether it fits the decision. */
+const attestation = /^attestations\/((decision|test-result|provenance|vsa)\.dsse\.json|vsa\.sigstore\.json|root\.layout|[A-Za-z0-9_][A-Za-z0-9._-]*\.intoto\.jsonl|gate\.[0-9a-f]{8}\.link)$/
+const isSummed = (path) => path !== "SHA256SUMS" && !attestation.test(path)
 
 /** `SHA256:` and the digest of the key in SSH wire form, as `ssh-keygen -l` prints it. */
 const fingerprint = (key) => {
@@ -160,10 +162,10 @@ const listingProblems = (files, manifest) => {
 const subjectProblems = (files, manifest, { subject }) => {
   const problems = []
   const digestOf = (name) => (name === "SHA256SUMS" || files.has(name) ? sha256(files.get(name) ?? "") : null)
-  const due = ["SHA256SUMS", "manifest.json", ...(manifest.commit === "unknown" ? [] : ["source"])]
+  const due = ["SHA256SUMS", "manifest.json", manifest.release.name, ...(manifest.commit === "unknown" ? [] : ["source"])]
   for (const name of due) if (subject.filter((one) => one.name === name).length !== 1) problems.push(`${name} is not signed once`)
   for (const { digest, name } of subject) {
-    const right = name === "source" ? digest.gitCommit === manifest.commit : digest.sha256 === digestOf(name)
+    const right = name === "source" ? digest.gitCommit === manifest.commit : name === manifest.release.name ? digest.sha256 === manifest.release.sha256 : digest.sha256 === digestOf(name)
     if (!right) problems.push(`${name} is not what was signed`)
   }
   return problems

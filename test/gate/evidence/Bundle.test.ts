@@ -6,12 +6,13 @@ import { Ajv2020 } from "ajv/dist/2020.js"
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
 import { writeBundle } from "../../../gate/evidence/Bundle.ts"
+import { attestationFiles } from "../../../gate/evidence/Attestations.ts"
 import { pae } from "../../../gate/evidence/Dsse.ts"
 import { publicPem } from "../../../gate/evidence/Keys.ts"
 import decisionSchema from "../../../evidence/schema/decision.schema.json" with { type: "json" }
 import journalSchema from "../../../evidence/schema/journal.schema.json" with { type: "json" }
 import manifestSchema from "../../../evidence/schema/manifest.schema.json" with { type: "json" }
-import { filesOf, freshDir, inputOf, journalOf, key, run, scenarioIds, text, written } from "./SyntheticRun.ts"
+import { filesOf, freshDir, inputOf, journalOf, key, release, run, scenarioIds, text, written } from "./SyntheticRun.ts"
 
 const bash = (dir: string, script: string) => spawnSync("bash", ["-c", `set -euo pipefail\n${script}`], { cwd: dir, encoding: "utf8" })
 
@@ -64,10 +65,10 @@ describe("a written bundle", () => {
     const files = readdirSync(dir, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(dir.length + 1)).sort()
     expect(files).toEqual([
-      "README.md", "REPORT.md", "SHA256SUMS", "attestations/decision.dsse.json",
+      "README.md", "REPORT.md", "SHA256SUMS", ...attestationFiles(release, key).toSorted(), "config/effective-config.json",
       ...scenarioIds.map((id) => `effects/${id}.jsonl`), ...scenarioIds.map((id) => `events/${id}.jsonl`),
-      "gate/junit.xml", "keys/gate.pub.pem", "manifest.json", "metrics.json", "policy/board.json", "policy/scorecard.json",
-      ...scenarioIds.map((id) => `scenarios/${id}.json`), "verify/recheck.sh", "verify/verify.mjs"
+      "gate/gate.sarif", "gate/junit.xml", "keys/gate.pub.pem", "keys/gate.pub.ssh", "manifest.json", "metrics.json", "policy/board.json", "policy/scorecard.json",
+      "release/opsgate-0.1.0.tgz", "sbom/sbom.cdx.json", ...scenarioIds.map((id) => `scenarios/${id}.json`), "verify/recheck.sh", "verify/verify.mjs"
     ])
     expect(readdirSync(join(dir, ".."))).toEqual(["bundle"])
   })
@@ -92,8 +93,8 @@ describe("a written bundle", () => {
 
   it("names no source for a tree without a commit, rather than a made-up digest", () => {
     const names = (commit: string) => statementOf(written((input) => ({ ...input, commit }))).subject.map(({ name }: { name: string }) => name)
-    expect(names("unknown")).toEqual(["SHA256SUMS", "manifest.json"])
-    expect(names("a".repeat(40))).toEqual(["SHA256SUMS", "manifest.json", "source"])
+    expect(names("unknown")).toEqual(["SHA256SUMS", "manifest.json", "opsgate-0.1.0.tgz"])
+    expect(names("a".repeat(40))).toEqual(["SHA256SUMS", "manifest.json", "opsgate-0.1.0.tgz", "source"])
   })
 
   it("keeps a log that does not decode, without an end for it", () => {

@@ -1,10 +1,11 @@
 /** Ways to make a bundle lie, by somebody without the key and by somebody with it. */
-import { Either } from "effect"
+import { Either, Schema } from "effect"
+import { attest } from "../../../gate/evidence/Attestations.ts"
 import { signEnvelope } from "../../../gate/evidence/Dsse.ts"
 import type { PinnedKey } from "../../../gate/evidence/Keys.ts"
-import { listFiles } from "../../../gate/evidence/Manifest.ts"
-import { type Statement, subjectsOf } from "../../../gate/evidence/Statement.ts"
-import { renderSums } from "../../../gate/evidence/Sums.ts"
+import { listFiles, type Manifest } from "../../../gate/evidence/Manifest.ts"
+import { Statement, subjectsOf } from "../../../gate/evidence/Statement.ts"
+import { isAttestation, renderSums } from "../../../gate/evidence/Sums.ts"
 import { verify } from "../../../gate/evidence/Verifier.ts"
 import { filesOf, inputOf, key, pin, written } from "./SyntheticRun.ts"
 
@@ -36,8 +37,17 @@ export const relisted = (files: Forged, change: (manifest: Record<string, unknow
 /** A dishonest signer: makes everything fit again and signs it with the pinned key. */
 export const resigned = (files: Forged, change: (statement: Statement) => unknown = (statement) => statement): Forged => {
   const statement: Statement = JSON.parse(Buffer.from(json(files, envelope).payload, "base64").toString("utf8"))
-  const subject = subjectsOf(files.get("SHA256SUMS") ?? "", files.get("manifest.json") ?? "", json(files, "manifest.json").commit)
-  files.set(envelope, Either.getOrThrow(signEnvelope(Buffer.from(JSON.stringify(change({ ...statement, subject }))), key)))
+  const manifest: Manifest = json(files, "manifest.json")
+  const subject = subjectsOf(files.get("SHA256SUMS") ?? "", files.get("manifest.json") ?? "", manifest)
+  const said = change({ ...statement, subject })
+  const decision = Either.getOrThrow(signEnvelope(Buffer.from(JSON.stringify(said)), key))
+  for (const path of [...files.keys()].filter(isAttestation)) files.delete(path)
+  const decoded = Schema.decodeUnknownEither(Statement)(said)
+  files.set(envelope, decision)
+  if (Either.isRight(decoded)) {
+    const others = bytes(new Map([...files].filter(([path]) => path !== envelope)))
+    for (const [path, text] of Either.getOrThrow(attest(others, { manifest, statement: decoded.right }, decision, key))) files.set(path, text)
+  }
   return files
 }
 

@@ -3,7 +3,7 @@ import type { BundleInput } from "../../../gate/evidence/Bundle.ts"
 import { sha256 } from "../../../gate/evidence/Canonical.ts"
 import type { Statement } from "../../../gate/evidence/Statement.ts"
 import { honest, json, problemsOf, relisted, resigned } from "./Forgery.ts"
-import { forge, written } from "./SyntheticRun.ts"
+import { forge, release, written } from "./SyntheticRun.ts"
 
 describe("a dishonest signer with the pinned key", () => {
   const failing = (input: BundleInput): BundleInput => ({
@@ -55,8 +55,11 @@ describe("a dishonest signer with the pinned key", () => {
   it("cannot name another commit, another file or one file twice", () => {
     const subjects = (change: (subject: Statement["subject"]) => ReadonlyArray<unknown>) =>
       problemsOf(forge(resigned(honest(), (statement) => ({ ...statement, subject: change(statement.subject) }))))
-    expect(subjects(([sums, manifest]) => [sums, manifest, { name: "source", digest: { gitCommit: "f".repeat(40) } }])).toEqual([
+    expect(subjects((all) => all.map((one) => (one.name === "source" ? { name: "source", digest: { gitCommit: "f".repeat(40) } } : one)))).toEqual([
       "manifest.json names a commit that the signed statement does not name"
+    ])
+    expect(subjects((all) => all.map((one) => (one.name === release.name ? { name: release.name, digest: { sha256: sha256("another") } } : one)))).toEqual([
+      "manifest.json names a release artifact that the signed statement does not name"
     ])
     expect(subjects((all) => [...all, { name: "release.tgz", digest: { sha256: sha256("") } }])).toEqual([
       "the signed statement is about release.tgz, which this bundle does not have"

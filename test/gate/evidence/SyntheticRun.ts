@@ -8,11 +8,14 @@ import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { Either } from "effect"
 import { type BundleInput, bundleFiles, writeBundle } from "../../../gate/evidence/Bundle.ts"
-import { canonical } from "../../../gate/evidence/Canonical.ts"
+import { canonical, sha256 } from "../../../gate/evidence/Canonical.ts"
 import { type PinnedKey, publicKeyOf, publicPem } from "../../../gate/evidence/Keys.ts"
+import type { Release } from "../../../gate/evidence/Release.ts"
+import type { Product } from "../../../gate/evidence/Sbom.ts"
 import { readRun } from "../../../gate/evidence/Reader.ts"
 import type { Effect, Journal, LogEvent } from "../../../gate/History.ts"
 import { renderJunit } from "../../../gate/report/Junit.ts"
+import { renderSarif } from "../../../gate/report/Sarif.ts"
 import { renderReport } from "../../../gate/report/Report.ts"
 import { parseScorecard } from "../../../gate/scorecard/Decode.ts"
 import { judge } from "../../../gate/scorecard/Judge.ts"
@@ -137,6 +140,25 @@ export const run: Run = {
   boardText: pretty(board)
 }
 
+/** A lock file with a direct dependency, one below it, and one that only builds. */
+export const product: Product = {
+  version: "0.1.0",
+  committed_ms: startedAt - 3_600_000,
+  lockfile: pretty({
+    name: "opsgate", version: "0.1.0", lockfileVersion: 3, requires: true,
+    packages: {
+      "": { name: "opsgate", version: "0.1.0", license: "MIT", dependencies: { "@a/b": "1.0.0" }, devDependencies: { built: "2.0.0" } },
+      "node_modules/@a/b": { version: "1.0.0", integrity: "sha512-AAECAw==", license: "(MIT OR Apache-2.0)", dependencies: { c: "^3.0.0" } },
+      "node_modules/@a/b/node_modules/c": { version: "3.0.0", license: "ISC", optional: true },
+      "node_modules/built": { version: "2.0.0", dev: true, license: "MIT" },
+      "node_modules/c": { version: "9.0.0", dev: true, license: "ISC" }
+    }
+  })
+}
+
+const artifact = Buffer.from("what is released")
+export const release: Release = { name: "opsgate-0.1.0.tgz", uri: "pkg:npm/opsgate@0.1.0", sha256: sha256(artifact), bytes: artifact.byteLength, tar_sha256: sha256("before compression"), content: artifact }
+
 export const key: KeyObject = generateKeyPairSync("ed25519").privateKey
 
 export const pin = (privateKey: KeyObject): PinnedKey => Either.getOrThrow(publicKeyOf("test.pub.pem", publicPem(privateKey)))
@@ -148,7 +170,7 @@ export const inputOf = (dir: string, { boardText, scenarios, scorecardText }: Ru
   const [result, boardResult] = [judged(scorecardText), judged(boardText)]
   const about = { run: "20261120-1", commit: "0123456789abcdef0123456789abcdef01234567", profile: "full", window: { start_ms: startedAt, end_ms: startedAt + 60_000 } }
   const report = renderReport({ ...about, scenarios, result, boardResult, repeat: (id, seed) => `npm run gate -- --scenario ${id} --seed ${seed}` })
-  return { dir, ...about, scenarios, scorecardText, boardText, result, boardResult, report, junit: renderJunit(result), key }
+  return { dir, ...about, scenarios, scorecardText, boardText, result, boardResult, report, junit: renderJunit(result), sarif: renderSarif(result, "0.1.0"), key, product, release }
 }
 
 const root = mkdtempSync(join(tmpdir(), "opsgate-evidence-"))

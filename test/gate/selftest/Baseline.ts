@@ -8,7 +8,7 @@ import type { RunHistory } from "../../../gate/History.ts"
 import { parseScorecard } from "../../../gate/scorecard/Decode.ts"
 import { judge } from "../../../gate/scorecard/Judge.ts"
 import { keyFrom } from "../../../gate/selftest/Draft.ts"
-import { lines } from "../evidence/SyntheticRun.ts"
+import { lines, product, release } from "../evidence/SyntheticRun.ts"
 import { healthy } from "../scorecard/Run.ts"
 
 const scorecardText = (name: string) => readFileSync(new URL(`../../../scorecards/${name}.json`, import.meta.url), "utf8")
@@ -23,6 +23,6 @@ export const bundled = ({ scenarios }: RunHistory = healthy(), name = "spine"): 
   const [card, board] = [scorecardText(name), scorecardText("v1.2")]
   return Either.getOrThrow(bundleFiles({
     dir: "/nowhere", run: "r1", commit: "0123456789abcdef0123456789abcdef01234567", profile: name, window: { start_ms: 0, end_ms: 10_000_000 }, scenarios: texts,
-    scorecardText: card, boardText: board, result: judged(card), boardResult: judged(board), report: "# A report\n", junit: "<testsuites/>\n", key: keyFrom("the gate of a test")
+    scorecardText: card, boardText: board, result: judged(card), boardResult: judged(board), report: "# A report\n", junit: "<testsuites/>\n", sarif: "{}\n", key: keyFrom("the gate of a test"), product, release
   }))
 }
