@@ -86,10 +86,17 @@ export class Draft {
     if (!this.files.delete(path)) throw new NotMade({ why: `${path} is not in the bundle` })
   }
 
+  /** Whether this is about the product in use, and nothing was played. */
+  isInUse(): boolean {
+    const { scenarios } = readBundle(this.files).history
+    return scenarios.length > 0 && scenarios.every(({ journal }) => journal?.world === "production")
+  }
+
   /** Every scenario of which nothing is missing, the shortest log first. */
   scenes(): ReadonlyArray<Scene> {
+    // Nobody keeps a ledger beside a product in use.
     const whole = readBundle(this.files).history.scenarios.flatMap(({ effects, events, id, journal }) =>
-      journal === null || events === null || effects === null ? [] : [{ id, journal, events, effects }]
+      journal === null || events === null || (effects === null && journal.world !== "production") ? [] : [{ id, journal, events, effects: effects ?? [] }]
     )
     return whole.toSorted((one, other) => one.events.length - other.events.length)
   }

@@ -65,6 +65,8 @@ const run = (mutant: Mutant, baseline: Draft, scorecard: Scorecard, fixed: strin
     },
     catch: (cause) => clip(cause instanceof Error ? cause.message : String(cause), 200)
   })
+  // What never happened in a window of use cannot be broken there; of what the gate plays itself, everything has to be there.
+  if (Either.isLeft(done) && draft.isInUse()) return { ...nothing, what: `${record.what} (Not made: ${done.left}.)` }
   if (Either.isLeft(done)) return { ...nothing, error: done.left }
   const digest = draft.digestAgainst(baseline)
   return digest === null ? { ...nothing, error: "it changed no byte" } : { ...record, digest, after: verdictsOf(draft, scorecard, fixed), error: null }

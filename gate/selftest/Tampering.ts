@@ -43,7 +43,7 @@ const editedScorecard = (draft: Draft, change: (check: Check) => Check | null): 
   draft.writeJson(scorecardFile, { ...rest, checks: checks.flatMap((check) => change(check) ?? []) })
 }
 
-const loosened = (draft: Draft): void => editedScorecard(draft, (check) => ({ ...check, n_min: 1 }))
+const loosened = (draft: Draft): void => editedScorecard(draft, (check) => (check.measure === null ? check : { ...check, n_min: 1 }))
 
 /** In the middle of the log, where no summary and no start of an epoch is disturbed by a change of words. */
 const inLog = (draft: Draft, change: (events: ReadonlyArray<LogEvent>) => ReadonlyArray<LogEvent>): void =>

@@ -92,6 +92,17 @@ describe("a self-test", () => {
     expect(mutantsCaught({ scenarios: [], selfTest: { ...made, mutations: [...made.mutations, ...whole.mutations] } })).toMatchObject({ _tag: "Missing", why: expect.stringContaining("without any mutant") })
   })
 
+  it("breaks a window of use as far as the window has something to break, and what is missing in a run that was played stays an error", () => {
+    const scenarios = healthy().scenarios.slice(0, 1)
+    const inUse = scenarios.map((scenario) => ({ ...scenario, effects: null, journal: scenario.journal === null ? null : { ...scenario.journal, world: "production" as const, requests: [], summaries: [] } }))
+    const { mutations } = selfTest(bundled({ scenarios: inUse }, "v1.2-kpi"))
+    expect(mutations.filter(({ error }) => error !== null)).toEqual([])
+    expect(mutations.filter(({ digest }) => digest !== null).length).toBeGreaterThanOrEqual(50)
+    expect(mutations.find(({ id }) => id === "tampering/ledger-malformed")).toMatchObject({ digest: null, what: expect.stringContaining("(Not made: no scenario has a ledger.)") })
+    const played = scenarios.map((scenario) => ({ ...scenario, effects: null }))
+    expect(selfTest(bundled({ scenarios: played }, "v1.2-kpi")).mutations.find(({ id }) => id === "tampering/ledger-malformed")).toMatchObject({ digest: null, error: "no scenario has a ledger" })
+  })
+
   it("leaves the files alone", () => {
     const before = [...files].map(([path, content]) => [path, Buffer.from(content).toString("base64")])
     selfTest(files, evidenceMutants.slice(-8))
