@@ -8,12 +8,12 @@ import { runtimeSelfTest } from "./selftest/Runtime.ts"
 import type { Profile } from "./Profiles.ts"
 import type { Progress } from "./Progress.ts"
 import type { SameProduct } from "./simulation/Product.ts"
-import { type Failure, patchedSeeds, simulateOne, simulateSeeds, simulateSoak, SimulationBroken, type Texts } from "./simulation/Simulation.ts"
+import { type Failure, hourMs, patchedSeeds, simulateOne, simulateSeeds, simulateSoak, SimulationBroken, type Texts } from "./simulation/Simulation.ts"
 
 /** The first seed of a profile. A run is always of the same seeds, so that two runs can be compared. */
 const firstSeed = 1
 /** The seed of the soak. */
-const soakSeed = 72
+export const soakSeed = 72
 
 export interface SimulatedPart {
   readonly simulation: Simulation | null
@@ -49,12 +49,31 @@ export const simulateFor = ({ seeds, soak_hours }: Profile, root: string, progre
     return { simulation: simulated?.simulation ?? null, product: simulated?.product ?? null, failures: simulated?.failures ?? [], texts: [...(soak === null ? [] : [soak]), ...(simulated?.texts ?? [])], ms: nowMs() - startedMs }
   })
 
+export const settings = ["seeds", "soak"] as const
+export type SettingName = (typeof settings)[number]
+
+/** The command that plays again what is in a bundle as a scenario: the soak and the seeds that failed have no file in `scenarios/`. */
+export const repeatOf = (profile: string, scenario: string, seed: number): string => {
+  const [, setting] = /^(seeds|soak)-\d+$/.exec(scenario) ?? []
+  if (setting === undefined) return `npm run gate -- --profile ${profile} --scenario ${scenario} --seed ${seed}`
+  return `${replayOf(seed)}${setting === "soak" ? " --setting soak" : ""}`
+}
+
+export interface Again {
+  readonly setting: SettingName
+  readonly seed: number
+  /** Names of the faults that are played; null for all that the seed draws. */
+  readonly only: ReadonlyArray<string> | null
+  /** Of the soak: for how long people ask and faults strike, in virtual hours. */
+  readonly hours?: number
+}
+
 /** One seed again, or with some of its faults only. Answers whether nothing failed. */
-export const simulateAgain = (root: string, seed: number, only: ReadonlyArray<string> | null, say: (text: string) => void): Effect.Effect<boolean, SimulationBroken> =>
-  Effect.flatMap(simulateOne(root, "seeds", seed, only), ({ problems, run, strikes }) => {
+export const simulateAgain = (root: string, { hours, only, seed, setting }: Again, say: (text: string) => void): Effect.Effect<boolean, SimulationBroken> =>
+  Effect.flatMap(simulateOne(root, setting, seed, only, hours === undefined ? undefined : hours * hourMs), ({ problems, run, strikes }) => {
     const unknown = only?.filter((name) => !strikes.includes(name)) ?? []
     if (unknown.length > 0) return new SimulationBroken({ why: `seed ${seed} draws no fault ${unknown.join(", ")}` })
-    say(`seed ${seed}: ${run.events} events in ${(run.virtual_ms / 60_000).toFixed(1)} virtual minutes, digest ${run.digest}`)
+    say(`${setting === "soak" ? "soak of " : ""}seed ${seed}: ${run.events} events in ${(run.virtual_ms / 60_000).toFixed(1)} virtual minutes, digest ${run.digest}`)
     say(`faults: ${strikes.join(" ") || "none"}; struck: ${Object.entries(run.hits).map(([name, count]) => `${name} ${count}`).join(", ") || "nothing"}`)
     problems.forEach(say)
     say(problems.length === 0 ? "nothing failed" : `failed: ${run.failed.join(", ")}`)

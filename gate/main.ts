@@ -21,10 +21,11 @@ import { plain } from "./evidence/Plain.ts"
 import { readRun } from "./evidence/Reader.ts"
 import type { House } from "./cli/House.ts"
 import { pinPublic } from "./cli/Pin.ts"
+import { simulateUsage, simulateVerb } from "./cli/Simulate.ts"
 import { verbOf } from "./cli/Verbs.ts"
 import { compared } from "./Compared.ts"
 import { type Profile, profiles } from "./Profiles.ts"
-import { mutantsOfProduct, nothing, replayOf, simulateAgain, type SimulatedPart, simulateFor } from "./Simulated.ts"
+import { mutantsOfProduct, repeatOf, replayOf, type SimulatedPart, simulateFor } from "./Simulated.ts"
 import { chartsOf } from "./report/chart/Charts.ts"
 import { renderControlJunit, renderJunit } from "./report/Junit.ts"
 import { coloured, colourless } from "./report/Paint.ts"
@@ -214,7 +215,7 @@ const gate = (options: GateOptions) =>
     const result = restrained(judge(scorecard, history), against.objections)
     const boardResult = judge(board.scorecard, history)
     judging.done()
-    const repeat = (scenario: string, seed: number) => `npm run gate -- --profile ${options.profile} --scenario ${scenario} --seed ${seed}`
+    const repeat = (scenario: string, seed: number) => repeatOf(options.profile, scenario, seed)
     const red = redIn({ result, scenarios: scenariosPlayed, released: against.changes, sinceLast: against.sinceLast })
     const charts = chartsOf({ run, result, history, scorecard, earlier: against.earlier })
     const shownIn = {
@@ -284,14 +285,8 @@ const publishLatest = (dir: string, latest: unknown, publish: boolean): void => 
 const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--artifact FILE] [--out DIR] [--key FILE] [--keep] [--json]
        opsgate gate --window 7d [--db FILE | --config FILE] [--until INSTANT] [--scorecard FILE] [--out DIR] [--key FILE] [--json]
        opsgate gate --self-test [--json]
-       opsgate gate --simulate SEED [--only FAULT,FAULT,…|none]
+       ${simulateUsage}
        opsgate verify --help, opsgate evidence --help, opsgate keys --help`
-
-const simulatedAgain = (seed: number, only: ReadonlyArray<string> | null): Effect.Effect<number, Usage> =>
-  simulateAgain(root, seed, only, (text) => void process.stdout.write(`${plain(text)}\n`)).pipe(
-    Effect.map((isWell) => (isWell ? 0 : 1)),
-    Effect.mapError(({ message }) => new Usage({ text: message }))
-  )
 
 const checked = (json: boolean): Effect.Effect<number, Usage> =>
   Effect.gen(function*() {
@@ -323,10 +318,7 @@ const chosen = (words: ReadonlyArray<string>): Effect.Effect<Effect.Effect<numbe
       }
       if (rest.includes("--self-test")) return checked(parseArgs({ args: rest, options: { "self-test": flag, json: flag } }).values.json)
       if (rest.some((word) => /^--simulate(=|$)/.test(word))) {
-        const { values: { only, simulate } } = parseArgs({ args: rest, options: { simulate: text, only: text } })
-        const again = Number(simulate)
-        if (simulate === undefined || simulate.trim() === "" || !Number.isSafeInteger(again) || again < 0) return Effect.fail(new Usage({ text: "--simulate wants the number of a seed" }))
-        return simulatedAgain(again, only === undefined ? null : only === nothing ? [] : only.split(",").filter((name) => name !== ""))
+        return Effect.mapError(simulateVerb(rest, house), ({ message }) => new Usage({ text: message }))
       }
       const { values } = parseArgs({ args: rest, options: { profile: { ...text, default: "release" }, scenario: text, seed: text, scorecard: text, artifact: text, out: text, key: text, keep: flag, json: flag } })
       const seed = values.seed === undefined ? undefined : Number(values.seed)

@@ -60,6 +60,18 @@ export const pinnedOf = (house: Pick<House, "pinnedDir">, named: ReadonlyArray<s
 
 const pinnedAt = (file: string) => (isFolder(file) ? loadPinnedKeys(file) : Either.map(loadPublicKey(file), (key) => [key]))
 
+/** A number of a seed or the like, from 0 on; undefined where none is given. */
+export const wholeNumber = (name: string, text: string | undefined): Effect.Effect<number | undefined, WordsRefused> => {
+  if (text === undefined) return Effect.succeed(undefined)
+  return /^\d{1,15}$/.test(text) ? Effect.succeed(Number(text)) : refused(`${name} wants a whole number, not ${clip(text, 60)}`)
+}
+
+/** One of these words. */
+export const oneOf = <const A extends string>(name: string, text: string, all: ReadonlyArray<A>): Effect.Effect<A, WordsRefused> => {
+  const found = all.find((one) => one === text)
+  return found === undefined ? refused(`${name} wants ${all.join(" or ")}, not ${clip(text, 60)}`) : Effect.succeed(found)
+}
+
 const isFolder = (file: string): boolean => statSync(file, { throwIfNoEntry: false })?.isDirectory() === true
 
 /** A word as a shell takes it, for a command that somebody copies. */

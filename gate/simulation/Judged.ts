@@ -13,6 +13,9 @@ export interface Judged {
   readonly problems: ReadonlyArray<string>
 }
 
+/** What tells two plays of a seed apart: the digest of the log and the ledger that it left. */
+export const digestOfTexts = (eventsText: string, effectsText: string): string => sha256(`${eventsText}${effectsText}`)
+
 const seenTypes: ReadonlySet<string> = new Set(["task.succeeded", "task.failed", "task.canceled", "task.expired", "task.outcome_unknown", "write.fenced", "epoch.started", "effect.adopted", "idempotency.replayed", "command.refused", "command.denied", "approval.given"])
 
 /** Judges one seed by the measures of these names; one that nothing has is a problem. */
@@ -33,7 +36,7 @@ export const judged = (played: Played, measures: ReadonlyArray<string>): Judged 
   return {
     run: {
       seed: journal.seed,
-      digest: sha256(`${eventsText}${effectsText}`),
+      digest: digestOfTexts(eventsText, effectsText),
       events: events.length,
       virtual_ms: Math.round(virtualMs),
       failed,

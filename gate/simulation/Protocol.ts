@@ -10,6 +10,8 @@ export interface Task {
   readonly setting: string
   readonly patches: ReadonlyArray<Patch>
   readonly measures: ReadonlyArray<string>
+  /** For how long people ask and faults strike, where that is not as the setting has it. */
+  readonly active_ms?: number
 }
 
 /** One seed to play. `keep`: its log, ledger and journal are wanted, whether or not anything failed. */

@@ -84,6 +84,12 @@ export const readSetting = (file: string): Setting => {
   return setting
 }
 
+/** The same work at the same pace for another time: as many tasks fewer as it is shorter, and never none. */
+export const lasting = (setting: Setting, activeMs: number = setting.active_ms): Setting => {
+  const scaled = (count: number): number => Math.max(1, Math.round((count * activeMs) / setting.active_ms))
+  return activeMs === setting.active_ms ? setting : { ...setting, active_ms: activeMs, tasks: [scaled(setting.tasks[0]), scaled(setting.tasks[1])] }
+}
+
 const issueIn = (error: ParseResult.ParseError): string => {
   const [first] = ParseResult.ArrayFormatter.formatErrorSync(error)
   return `${first?.path.join(".") ?? ""} ${first?.message ?? "is not valid"}`.trim()

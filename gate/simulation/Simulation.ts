@@ -118,13 +118,13 @@ export const simulateSeeds = ({ progress, root }: SimulationOptions, first: numb
 /** A soak keeps days of calls and events in memory, MiB. */
 const worldMb = 512
 
-/** One seed, with the faults of these names alone; null for all that it draws. */
-export const simulateOne = (root: string, name: string, seed: number, only: ReadonlyArray<string> | null): Effect.Effect<Told, SimulationBroken> =>
+/** One seed, with the faults of these names alone; null for all that it draws. `activeMs`: for so long, and not as the setting has it. */
+export const simulateOne = (root: string, name: string, seed: number, only: ReadonlyArray<string> | null, activeMs?: number): Effect.Effect<Told, SimulationBroken> =>
   Effect.gen(function*() {
     const files = filesOf(root, name)
     const { measures } = yield* orBroken(() => readSetting(files.setting))
     const told: Array<Told> = []
-    yield* played({ ...files, measures, threads: 1, heapMb: worldMb }, [{ seed, only, keep: true }], (one) => void told.push(one))
+    yield* played({ ...files, measures, threads: 1, heapMb: worldMb, ...(activeMs === undefined ? {} : { active_ms: activeMs }) }, [{ seed, only, keep: true }], (one) => void told.push(one))
     const [one] = told
     return one ?? (yield* new SimulationBroken({ why: `seed ${seed} was not played` }))
   })
@@ -133,11 +133,13 @@ export const simulateOne = (root: string, name: string, seed: number, only: Read
 export const patchedSeeds = (root: string, measures: ReadonlyArray<string>) => (patches: PoolOptions["patches"], seeds: ReadonlyArray<number>, told: (failed: ReadonlyArray<string>) => void, signal: AbortSignal): Promise<void> =>
   playAll({ ...filesOf(root, "seeds"), patches, measures, threads: 1 }, seeds.map((seed) => ({ seed, only: null, keep: false })), ({ run }) => told(run.failed), signal)
 
+export const hourMs = 3_600_000
+
 /** The soak: one long run with the work of people, as a scenario of its own. */
 export const simulateSoak = ({ progress, root }: SimulationOptions, seed: number, hours: number): Effect.Effect<Texts, SimulationBroken> =>
   Effect.gen(function*() {
     const stage = progress.stage("soak", hours, "h")
-    const told = yield* simulateOne(root, "soak", seed, null)
+    const told = yield* simulateOne(root, "soak", seed, null, hours * hourMs)
     stage.done()
     const setting = yield* orBroken(() => readSetting(filesOf(root, "soak").setting))
     return told.kept === null ? yield* new SimulationBroken({ why: told.problems.join("; ") }) : textsOf(told.kept, setting)

@@ -3,15 +3,15 @@ import { constants, setPriority } from "node:os"
 import { parentPort, workerData } from "node:worker_threads"
 import { judged } from "./Judged.ts"
 import type { Said, Task, Wanted } from "./Protocol.ts"
-import { readSetting } from "./Setting.ts"
+import { lasting, readSetting } from "./Setting.ts"
 import { Simulator } from "./Simulate.ts"
 
 const say = (said: Said): void => parentPort?.postMessage(said)
 
 const wordsOf = (cause: unknown): string => (cause instanceof Error ? cause.stack ?? cause.message : String(cause))
 
-const serve = async ({ dir, fake, image, measures, patches, setting: file }: Task): Promise<void> => {
-  const setting = readSetting(file)
+const serve = async ({ active_ms, dir, fake, image, measures, patches, setting: file }: Task): Promise<void> => {
+  const setting = lasting(readSetting(file), active_ms)
   const simulator = new Simulator(dir, setting)
   await simulator.load(image, fake, "loaded", patches)
   parentPort?.on("message", ({ keep, only, seed }: Wanted) => {
