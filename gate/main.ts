@@ -20,6 +20,7 @@ import { loadPinnedKeys } from "./evidence/Pinned.ts"
 import { plain } from "./evidence/Plain.ts"
 import { readRun } from "./evidence/Reader.ts"
 import type { House } from "./cli/House.ts"
+import { readCard } from "./cli/Card.ts"
 import { pinPublic } from "./cli/Pin.ts"
 import { simulateUsage, simulateVerb } from "./cli/Simulate.ts"
 import { verbOf } from "./cli/Verbs.ts"
@@ -34,10 +35,8 @@ import { redIn, renderReport, selfTestLine, simulationLine } from "./report/Repo
 import { publishStepSummary } from "./report/StepSummary.ts"
 import { renderSummary } from "./report/Summary.ts"
 import { duration, terminal } from "./report/Terminal.ts"
-import { parseScorecard } from "./scorecard/Decode.ts"
 import { restrained } from "./scorecard/Diff.ts"
 import { judge } from "./scorecard/Judge.ts"
-import type { Scorecard } from "./scorecard/Scorecard.ts"
 import { evidenceMutants } from "./selftest/all.ts"
 import { selfTest } from "./selftest/SelfTest.ts"
 import { changedSince, shippedFrom } from "./Shipped.ts"
@@ -78,12 +77,7 @@ const orUsage = <A>(either: Either.Either<A, { readonly message: string }>): Eff
 
 const boardName = "v1.2-kpi.json"
 
-const readScorecard = (file: string): Effect.Effect<{ readonly text: string; readonly scorecard: Scorecard }, Usage> =>
-  Effect.gen(function*() {
-    const text = yield* Effect.try({ try: () => readFileSync(file, "utf8"), catch: () => new Usage({ text: `${file} cannot be read` }) })
-    const json = yield* Effect.try({ try: (): unknown => JSON.parse(text), catch: () => new Usage({ text: `${file} is not JSON` }) })
-    return { text, scorecard: yield* orUsage(parseScorecard(json)) }
-  })
+const readScorecard = (file: string) => Effect.mapError(readCard(file), ({ message }) => new Usage({ text: message }))
 
 /** The commit that the product was built from; a work tree with changes is none. */
 const commitOf = (): string => {

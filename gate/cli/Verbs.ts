@@ -5,6 +5,7 @@ import { diffUsage, diffVerb } from "./Diff.ts"
 import { type House, printLine, refused, type WordsRefused } from "./House.ts"
 import { inspectUsage, inspectVerb } from "./Inspect.ts"
 import { createUsage, createVerb, rotateUsage, rotateVerb, showUsage, showVerb } from "./Keys.ts"
+import { replayUsage, replayVerb } from "./Replay.ts"
 import { verifyUsage, verifyVerb } from "./Verify.ts"
 
 type Verb = (given: ReadonlyArray<string>, house: House) => Effect.Effect<number, WordsRefused>
@@ -20,7 +21,8 @@ const groups: ReadonlyMap<string, ReadonlyMap<string, Helped>> = new Map([
   ["evidence", new Map([
     ["inspect", { run: inspectVerb, usage: inspectUsage }],
     ["verify", verified],
-    ["diff", { run: diffVerb, usage: diffUsage }]
+    ["diff", { run: diffVerb, usage: diffUsage }],
+    ["replay", { run: replayVerb, usage: replayUsage }]
   ])],
   ["keys", new Map([
     ["create", { run: createVerb, usage: createUsage }],

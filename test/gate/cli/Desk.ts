@@ -30,18 +30,20 @@ export interface DeskOptions {
   readonly root?: string
   readonly pinnedDir?: string
   readonly keyFile?: string
+  /** The product that is played. */
+  readonly program?: string
   /** Unix milliseconds that the clock shows. */
   readonly nowMs?: number
 }
 
 /** Runs one command as `opsgate …` would, except that nothing outside of this process is started by the desk itself. */
-export const desk = ({ keyFile, nowMs, pinnedDir = pinnedFolder(key), root = repository }: DeskOptions = {}) => async (...given: ReadonlyArray<string>): Promise<Answer> => {
+export const desk = ({ keyFile, nowMs, pinnedDir = pinnedFolder(key), program = join(repository, "dist/opsgate.js"), root = repository }: DeskOptions = {}) => async (...given: ReadonlyArray<string>): Promise<Answer> => {
   let out = ""
   let err = ""
   const say = (text: string): void => void (err += `${plain(text)}\n`)
   const home = keyFile ?? join(mkdtempSync(join(tmpdir(), "opsgate-desk-")), "gate.key")
   const house: House = {
-    root, pinnedDir, keyFile: home, program: join(repository, "dist/opsgate.js"), chatService: join(repository, "dist/telegram-fake.js"),
+    root, pinnedDir, keyFile: home, program, chatService: join(repository, "dist/telegram-fake.js"),
     env: { PATH: process.env.PATH ?? "", LANG: "C.UTF-8", TZ: "UTC" },
     progress: { say, timings: () => [], stage: () => ({ step: () => undefined, done: () => undefined }) },
     print: (text) => void (out += text)
