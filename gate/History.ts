@@ -34,11 +34,11 @@ export interface Effect {
 export const faultClasses = ["sigkill", "sigstop", "replay", "poll_fault", "send_fault", "command_lost", "busy", "full", "io", "sync", "clock"] as const
 export type FaultClass = (typeof faultClasses)[number]
 
-export const targets = ["running", "claimed", "effect", "stored", "poll", "update", "report"] as const
+export const targets = ["running", "claimed", "effect", "stored", "poll", "update", "report", "commit"] as const
 export type Target = (typeof targets)[number]
 
 /** How a scenario goes: `gate/chaos/script/` has one file for each. */
-export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "window", "simulated"] as const
+export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "commits", "window", "simulated"] as const
 export type Script = (typeof scripts)[number]
 
 /** `scenarios/<profile>/<id>.json`; the schema is `scenarios/scenario.schema.json`. */
@@ -104,6 +104,8 @@ export interface Fault {
   readonly witness: { readonly kind: "exit" | "proc_stat" | "answer" | "record"; readonly detail: string } | null
   /** When it was taken away again; without it, it is over as soon as it struck. */
   readonly until?: number
+  /** Of `commit` the point of the run at which it struck, one of the points of the journal. */
+  readonly point?: string
 }
 
 export interface Sample {
@@ -272,6 +274,8 @@ export interface Journal {
   readonly window?: WindowFacts
   /** What clients asked and were told, in the order in which they asked; a scenario that does not record it has none. */
   readonly operations?: ReadonlyArray<Operation>
+  /** Every point at which the process was to be killed, as a run without a kill enumerated them. */
+  readonly points?: ReadonlyArray<string>
   /** By name, the kinds of its configuration. */
   readonly kinds?: Readonly<Record<string, DeclaredKind>>
 }

@@ -84,6 +84,9 @@ copyFileSync(join(root, "test/telegram/fake/page.html"), join(fresh, "telegram-f
 // They go into bundles as they are written, for people to read.
 mkdirSync(join(fresh, "verify"))
 for (const file of ["recheck.sh", "verify.mjs"]) copyFileSync(join(root, "gate/evidence/verify", file), join(fresh, "verify", file))
+// What is loaded into a process beside the product stays as it is.
+mkdirSync(join(fresh, "witness"))
+for (const name of readdirSync(join(root, "gate/chaos/witness"))) copyFileSync(join(root, "gate/chaos/witness", name), join(fresh, "witness", name))
 
 const files = (dir) => readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name).slice(dir.length + 1))
 const written = files(fresh)

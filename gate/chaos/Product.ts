@@ -59,8 +59,8 @@ export const opsgateJson = (workspace: Workspace, ...words: ReadonlyArray<string
     return Effect.try({ try: (): unknown => JSON.parse(stdout), catch: () => failed("printed no JSON") })
   })
 
-const start = ({ dir, env, program }: Workspace, words: ReadonlyArray<string>): ChildProcess =>
-  spawn(process.execPath, [program, ...words], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] })
+const start = ({ dir, env, program }: Workspace, words: ReadonlyArray<string>, before: ReadonlyArray<string> = []): ChildProcess =>
+  spawn(process.execPath, [...before, program, ...words], { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] })
 
 export interface Server {
   readonly pid: number
@@ -73,10 +73,10 @@ const readyMs = 20_000
 /** What the server logs when it claims work. */
 const readyLine = "the runtime is ready"
 
-/** Starts the server and waits until it is ready for work. It is killed when the scope closes. */
-export const serve = (workspace: Workspace): Effect.Effect<Server, ProductFailed, Scope.Scope> =>
+/** Starts the server and waits until it is ready for work. It is killed when the scope closes. `before` are words for node itself. */
+export const serve = (workspace: Workspace, before: ReadonlyArray<string> = []): Effect.Effect<Server, ProductFailed, Scope.Scope> =>
   Effect.gen(function*() {
-    const child = start(workspace, ["serve"])
+    const child = start(workspace, ["serve"], before)
     const ended = yield* Deferred.make<{ readonly code: number | null; readonly signal: string | null }>()
     const ready = yield* Deferred.make<void, ProductFailed>()
     let log = ""

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { Cause, Clock, Effect, Exit } from "effect"
 import type { Journal, Scenario, Script } from "../History.ts"
 import { endAll, eventsText, ledgerText, type Workspace } from "./Product.ts"
+import { commits } from "./script/commits.ts"
 import { pause } from "./script/pause.ts"
 import { polls } from "./script/polls.ts"
 import { replay } from "./script/replay.ts"
@@ -12,6 +13,7 @@ import { restart } from "./script/restart.ts"
 import { standstill } from "./script/standstill.ts"
 import { seeded } from "./Seed.ts"
 import { ScenarioStuck, type Stage, type StageFailed } from "./Stage.ts"
+import { voyageDeclared, voyageKind } from "./Voyage.ts"
 import { type Configuration, configurationIn, declaredKinds, prepare } from "./Workload.ts"
 import type { Scope } from "effect"
 
@@ -27,7 +29,7 @@ export interface Played {
 /** What is played elsewhere: a window of production is read (`gate/window`), a simulated world has no processes (`gate/simulation`). */
 const elsewhere = (how: string) => () => new ScenarioStuck({ waitedFor: `a scenario that is ${how}, and never played here` })
 
-const scripts = { restart, pause, replay, standstill, polls, reports, window: elsewhere("read"), simulated: elsewhere("simulated") } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
+const scripts = { restart, pause, replay, standstill, polls, reports, commits, window: elsewhere("read"), simulated: elsewhere("simulated") } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
 
 export interface RunnerOptions {
   /** Where the workspace of the scenario is made. */
@@ -42,7 +44,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
   Effect.gen(function*() {
     const { chatService, env, program } = options
     const workspace: Workspace = { dir: realpathSync(mkdtempSync(join(options.dir, `${scenario.id}-`))), program, chatService, env }
-    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
+    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
     prepare(workspace.dir, scenario)
     const started_at = yield* Clock.currentTimeMillis
     const exit = yield* scripts[scenario.workload.script](stage).pipe(
@@ -52,7 +54,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       Effect.exit
     )
     const events = yield* Effect.either(eventsText(workspace))
-    const { chat, faults, operations, replays, requests, restarts, summaries } = stage
+    const { chat, faults, operations, points, replays, requests, restarts, summaries } = stage
     const journal: Journal = {
       v: 1,
       scenario,
@@ -67,7 +69,8 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       summaries,
       restarts,
       operations: operations.toSorted((one, other) => one.invoked - other.invoked),
-      kinds: declaredKinds,
+      kinds: { ...declaredKinds, [voyageKind]: voyageDeclared },
+      ...(points.length === 0 ? {} : { points }),
       ...(chat.calls.length === 0 ? {} : { chat })
     }
     return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace), configuration: configurationIn(workspace.dir) }

@@ -19,6 +19,7 @@ export interface Stage {
   readonly summaries: Array<Sample>
   readonly restarts: Array<Restart>
   readonly operations: Array<Operation>
+  readonly points: Array<string>
   readonly chat: { readonly [Part in keyof ChatHistory]: Array<ChatHistory[Part][number]> }
 }
 

@@ -135,7 +135,8 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     seed: Schema.Int,
     hit: Schema.Array(Schema.String),
     witness: Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer", "record"), detail: Schema.String })),
-    until: maybe(Schema.Int)
+    until: maybe(Schema.Int),
+    point: maybe(Schema.NonEmptyString)
   })),
   summaries: Schema.Array(Schema.Struct({ at: Schema.Int, summary: Schema.Unknown })),
   restarts: Schema.Array(Schema.Struct({ before: Schema.Array(Row), after: Schema.Array(Row) })),
@@ -150,6 +151,7 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     answered: Schema.NullOr(Schema.Finite),
     answer: Schema.NullOr(Schema.String)
   }))),
+  points: maybe(Schema.Array(Schema.NonEmptyString)),
   kinds: maybe(Schema.Record({
     key: Schema.String,
     value: Schema.Struct({ attempts: Schema.Int, base_ms: Schema.Int, cap_ms: Schema.Int, approval_ttl_ms: Schema.Int, fails: Schema.Boolean })

@@ -1,7 +1,7 @@
 /**
  * Every fault that the scenario declared was injected, hit a task in the state it had to hit, and was witnessed by the operating
  * system or the subject. A fault that missed its instant is left out, and shown; when too few hit, evidence is missing, and that
- * is never a failure of the product.
+ * is never a failure of the product. Where a run enumerated the points at which it was to be killed, every one of them was, once.
  *
  * Unit: a fault that hit.
  */
@@ -16,9 +16,13 @@ export const faultsHit: Measure = (history) => {
       if (seen.has(fault.id)) units.missing(`${id}: the ${fault.class} ${fault.id} is in the journal twice`)
       else if (!isWitnessed(fault)) units.missing(`${id}: the ${fault.class} ${fault.id} has no witness`)
       else if (fault.hit.length === 0) units.excluded("it missed what it had to hit")
+      else if (fault.point !== undefined && seen.has(`${id} at ${fault.point}`)) units.missing(`${id}: the point ${fault.point} was struck twice`)
       else units.good()
       seen.add(fault.id)
+      if (fault.hit.length > 0 && fault.point !== undefined) seen.add(`${id} at ${fault.point}`)
     }
+    const left = (journal.points ?? []).filter((point) => !seen.has(`${id} at ${point}`))
+    if (left.length > 0) units.missing(`${id}: ${left.length} of ${journal.points?.length} points were never struck, the first of them ${left[0]}`)
     const short = shortfall(journal)
     if (short !== null) units.missing(`${id}: ${short}`)
   })

@@ -37,7 +37,7 @@ export const interruptedRecovered: Measure = (history) =>
   })
 
 /** What a fault hits that hits a task. */
-const tasks: ReadonlySet<Target> = new Set(["running", "claimed", "effect", "stored"])
+const tasks: ReadonlySet<Target> = new Set(["running", "claimed", "effect", "stored", "commit"])
 
 const problemOf = (request: Request | undefined, task: TaskFold | undefined): string | null => {
   if (task === undefined) return "the log does not know it"

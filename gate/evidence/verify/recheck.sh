@@ -294,7 +294,7 @@ def measured($journal; $events; $effects): ($events | map(select(.type == "store
     traceability: tally($tasks[] | select(.state | isTerminal) | .own | isTraced($tasks; $steps)),
     commandsDeduplicated: tally(($journal.replays[] | if .same_payload then .exit == 0 and .task != null and .task == .first_task else .exit == 5 end), ($byKey[] | map($tasks[.].requester) | select((unique | length) < length) | false)),
     interruptedRecovered: tally(([$journal.requests[] | {key: (.task // $byKey[.key][0]? // ""), value: .}] | from_entries) as $asked | $journal.faults[]
-      | if (.must_hit as $target | ["running", "claimed", "effect", "stored"] | index($target)) == null then {x: "it interrupts no task"} else .class as $class | .hit | unique[]
+      | if (.must_hit as $target | ["running", "claimed", "effect", "stored", "commit"] | index($target)) == null then {x: "it interrupts no task"} else .class as $class | .hit | unique[]
         | if $class == "replay" then {x: "replays interrupt nothing"} else $tasks[.] as $task | $asked[.] as $request | $task != null and $request != null and ($task | isAt($request.expect.states)) end end)
   } | if $pruned then map_values(nothing + {missing: "a payload was pruned"}) else . end;
 
@@ -316,7 +316,8 @@ $had[0] as $hasJournal | $had[1] as $hasEvents | $had[2] as $hasEffects
     scenariosComplete: tally(if $journal.status == "completed" and $journal.scenario.id == $id then true else {m: "it did not end"} end),
     faultsHit: tally(($journal.faults[] | if .witness == null or .witness.detail == "" then {m: "no witness"} elif (.hit | length) == 0 then {x: "it missed what it had to hit"} else true end),
       ($journal.scenario.faults[] | . as $one | ([$journal.scenario.faults[] | select(.class == $one.class and .must_hit == $one.must_hit) | .count] | add) as $due
-        | select(([$journal.faults[] | select(.class == $one.class and .must_hit == $one.must_hit and (.hit | length) > 0)] | length) < $due) | {m: "too few faults hit"})),
+        | select(([$journal.faults[] | select(.class == $one.class and .must_hit == $one.must_hit and (.hit | length) > 0)] | length) < $due) | {m: "too few faults hit"}),
+      ([$journal.faults[] | select((.hit | length) > 0) | .point // empty] | (if length != (unique | length) then {m: "a point was struck twice"} else empty end), (if ($journal.points // []) - . != [] then {m: "a point was never struck"} else empty end))),
     virtualHours: tally(if $journal.world != "simulation" then {x: "it was not simulated"} elif $journal.status != "completed" then {m: "it did not end"} else {g: ([0, (($journal.ended_at - $journal.started_at) / 3600000 | floor)] | max)} end),
     chatLimitsKept: tally(($journal.chat.calls[]? | select(.status == 200 and (.method as $method | ["sendMessage", "editMessageText", "editMessageReplyMarkup", "sendDocument"] | index($method) != null)) | true), ($journal.chat.violations[]? | false))
   } else {} end)

@@ -672,7 +672,7 @@ const runsApproved = overLogs(({ log }, tally) => {
 const interruptedRecovered = overLogs(({ journal, log }, tally) => {
   const requests = new Map(journal.requests.map((request) => [request.task ?? log.byKey.get(request.key)?.[0]?.id, request]))
   for (const fault of journal.faults) {
-    if (!["running", "claimed", "effect", "stored"].includes(fault.must_hit)) tally.leftOut("it interrupts no task")
+    if (!["running", "claimed", "effect", "stored", "commit"].includes(fault.must_hit)) tally.leftOut("it interrupts no task")
     else for (const id of new Set(fault.hit)) {
       const task = log.tasks.get(id)
       if (fault.class === "replay") tally.leftOut("replays interrupt nothing")
@@ -720,7 +720,9 @@ const chainIntact = (run) => {
 
 const faultsHit = (run) => {
   const seen = new Set()
-  return overScenarios(({ id, journal: { faults, scenario } }, tally) => {
+  return overScenarios(({ id, journal: { faults, points = [], scenario } }, tally) => {
+    const struck = faults.filter(({ hit, point }) => hit.length > 0 && point !== undefined).map(({ point }) => point)
+    if (new Set(struck).size < struck.length || points.some((point) => !struck.includes(point))) tally.missing(`${id}: a point that was struck twice, or never`)
     for (const fault of faults) {
       if (seen.has(fault.id) || fault.witness === null || fault.witness.detail === "") tally.missing(`${id}: a fault without a witness`)
       else if (fault.hit.length === 0) tally.leftOut("it missed what it had to hit")

@@ -31,4 +31,22 @@ describe("faultsHit", () => {
   it("counts faults", () => {
     expect(after(fault("one/1", ["t1"]), fault("one/2", ["t2"]))).toBe("2/2")
   })
+
+  describe("of enumerated points", () => {
+    const points = ["1 before_begin", "1 before_commit"]
+    const struck = (...faults: ReadonlyArray<ReturnType<typeof fault>>) => score(faultsHit(history({ journal: { faults, points } })))
+    const at = (id: string, point: string, hit: ReadonlyArray<string> = ["t1"]) => fault(id, hit, { must_hit: "commit", point })
+
+    it("is missing when one was never struck, whatever missed it", () => {
+      expect(struck(at("one/1", "1 before_begin"), at("one/2", "1 before_commit", []))).toBe("missing: one: 1 of 2 points were never struck, the first of them 1 before_commit")
+    })
+
+    it("is missing when one was struck twice: what is counted are points", () => {
+      expect(struck(at("one/1", "1 before_begin"), at("one/2", "1 before_commit"), at("one/3", "1 before_commit"))).toBe("missing: one: the point 1 before_commit was struck twice")
+    })
+
+    it("counts each, also one that was missed at first", () => {
+      expect(struck(at("one/1", "1 before_begin", []), at("one/2", "1 before_begin"), at("one/3", "1 before_commit"))).toBe("2/2, left out 1")
+    })
+  })
 })
