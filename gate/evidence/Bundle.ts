@@ -177,8 +177,11 @@ const releasedAs = ({ bytes, name, sha256, tar_sha256, uri }: Release, kept: boo
 // A log that does not decode is evidence all the same: it is kept, and has no end that could be signed.
 const logEnd = (id: string, text: string): LogEnd | null => Either.getOrNull(Either.map(readEvents(eventsFile(id), text), endOf))
 
+/** What is longer, in characters, nobody reads without a program, and its indentation would be a third of it. */
+const indentedMax = 1_048_576
+
 // Indented for people. What has no canonical form is refused here too: JSON.stringify would write null for NaN.
-const document = (value: unknown) => Either.map(canonical(value), () => `${JSON.stringify(value, null, 2)}\n`)
+const document = (value: unknown) => Either.map(canonical(value), (text) => `${text.length > indentedMax ? JSON.stringify(value) : JSON.stringify(value, null, 2)}\n`)
 
 const declaredIn = (scorecardText: string): Either.Either<ReadonlyArray<string>, string> =>
   Schema.decodeUnknownEither(Schema.parseJson(Schema.Struct({ checks: Schema.Array(Schema.Struct({ id: Schema.String })) })))(scorecardText).pipe(
