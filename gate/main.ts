@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { Cause, Clock, Data, DateTime, Effect, Either, Exit, Fiber, FiberId, Schedule, Schema } from "effect"
 import { checkedExit, checkedLines, checkTheChecker } from "./Checked.ts"
+import { audit, auditsFolder, isAudited, notAudited } from "./cli/Audits.ts"
 import { play } from "./chaos/Runner.ts"
 import { runControlTests } from "./control/ControlTests.ts"
 import { readScenarios } from "./chaos/Scenarios.ts"
@@ -117,6 +118,8 @@ interface GateOptions {
   readonly keep: boolean
   readonly json: boolean
   readonly key: string
+  /** Where audit reports are written; null for none. */
+  readonly audits: string | null
 }
 
 /** What the played product may see: enough to find its programs, and no secrets of whoever runs the gate. */
@@ -233,9 +236,17 @@ const gate = (options: GateOptions) =>
     if (options.keep || played.some(({ journal }) => journal.status === "aborted")) say(`the workspaces are kept in ${work}`)
     else rmSync(work, { recursive: true, force: true })
     process.stdout.write(options.json ? `${JSON.stringify({ run, bundle: dir, result, board: boardResult })}\n` : `${renderSummary({ run, profile: options.profile, result, boardResult, bundle: dir, red, notes: [simulationLine(shownIn), `Self-test: ${selfTestLine(selfTested)}`], paint })}\n`)
+    if (options.audits !== null && isAudited({ ...options, partial })) writeAudits(options.audits, options.profile)
     say(`took ${shown.timings().map(({ ms, stage }) => `${stage} ${duration(ms)}`).join(", ")}; the gate held at most ${Math.ceil(peakBytes() / 1_048_576)} MiB`)
     return exitCode[result.decision]
   })
+
+/** What becomes of the reports changes no verdict. */
+const writeAudits = (out: string, profile: string): void => {
+  const audited = audit({ folder: join(root, "evidence", "runs"), out, profile, pinned: Either.getOrElse(loadPinnedKeys(pinnedDir), () => []), progress: shown })
+  if (audited === null) say("no audit report was written")
+  else [...audited.lines, ...(audited.problem === null ? [] : [audited.problem])].forEach(say)
+}
 
 /** Colours only where somebody looks, and has not asked for none. */
 const paint = process.stdout.isTTY && setting("NO_COLOR") === undefined && setting("TERM") !== "dumb" ? coloured : colourless
@@ -276,7 +287,7 @@ const publishLatest = (dir: string, latest: unknown, publish: boolean): void => 
   renameSync(`${file}.tmp`, file)
 }
 
-const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--artifact FILE] [--out DIR] [--key FILE] [--keep] [--json]
+const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--artifact FILE] [--out DIR] [--key FILE] [--audits DIR | --no-audits] [--keep] [--json]
        opsgate gate --window 7d [--db FILE | --config FILE] [--until INSTANT] [--scorecard FILE] [--out DIR] [--key FILE] [--json]
        opsgate gate --self-test [--json]
        ${simulateUsage}
@@ -286,7 +297,7 @@ const checked = (json: boolean): Effect.Effect<number, Usage> =>
   Effect.gen(function*() {
     const attempt = Effect.suspend(() => Effect.flatMap(orUsage(loadPinnedKeys(pinnedDir)), (pinned) => checkTheChecker(root, pinned, shown)))
     // A clone that has never been judged has no evidence to break, and a small run makes some.
-    const small = gate({ profile: "quick", scorecard: undefined, out: undefined, artifact: undefined, only: undefined, seed: undefined, keep: false, json: false, key: keyByDefault })
+    const small = gate({ profile: "quick", scorecard: undefined, out: undefined, artifact: undefined, only: undefined, seed: undefined, keep: false, json: false, key: keyByDefault, audits: null })
     const found = yield* attempt.pipe(Effect.catchTag("NothingToBreak", () => Effect.zipRight(small, attempt)), Effect.mapError(({ message }) => new Usage({ text: message })))
     process.stdout.write(json ? `${JSON.stringify(found)}\n` : checkedLines(found).map((line) => `${plain(line)}\n`).join(""))
     return checkedExit(found)
@@ -314,11 +325,12 @@ const chosen = (words: ReadonlyArray<string>): Effect.Effect<Effect.Effect<numbe
       if (rest.some((word) => /^--simulate(=|$)/.test(word))) {
         return Effect.mapError(simulateVerb(rest, house), ({ message }) => new Usage({ text: message }))
       }
-      const { values } = parseArgs({ args: rest, options: { profile: { ...text, default: "release" }, scenario: text, seed: text, scorecard: text, artifact: text, out: text, key: text, keep: flag, json: flag } })
+      const { values } = parseArgs({ args: rest, options: { profile: { ...text, default: "release" }, scenario: text, seed: text, scorecard: text, artifact: text, out: text, key: text, audits: text, "no-audits": flag, keep: flag, json: flag } })
       const seed = values.seed === undefined ? undefined : Number(values.seed)
       if (seed !== undefined && !Number.isSafeInteger(seed)) return Effect.fail(new Usage({ text: "--seed wants a whole number" }))
       const { artifact, json, keep, key = keyByDefault, out, profile, scenario: only, scorecard } = values
-      return gate({ profile, scorecard, out, artifact, only, seed, keep, json, key })
+      if (values.audits !== undefined && (values["no-audits"] || !isAudited({ profile, out, partial: only !== undefined || seed !== undefined }))) return Effect.fail(new Usage({ text: values["no-audits"] ? "--audits says where, and --no-audits that none: one of them is enough" : notAudited }))
+      return gate({ profile, scorecard, out, artifact, only, seed, keep, json, key, audits: values["no-audits"] ? null : resolve(values.audits ?? join(root, auditsFolder)) })
     },
     catch: (cause) => new Usage({ text: `${cause instanceof Error ? cause.message : "the words are not understood"}\n${usage}` })
   })

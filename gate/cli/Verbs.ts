@@ -1,6 +1,7 @@
 /** The verbs of the gate's command line beside `gate` itself: which word leads where, and their help. */
 import { Effect } from "effect"
 import { clip } from "../evidence/Plain.ts"
+import { auditsUsage, auditsVerb } from "./Audits.ts"
 import { diffUsage, diffVerb } from "./Diff.ts"
 import { type House, printLine, refused, type WordsRefused } from "./House.ts"
 import { inspectUsage, inspectVerb } from "./Inspect.ts"
@@ -21,6 +22,7 @@ const groups: ReadonlyMap<string, ReadonlyMap<string, Helped>> = new Map([
   ["evidence", new Map([
     ["inspect", { run: inspectVerb, usage: inspectUsage }],
     ["verify", verified],
+    ["audits", { run: auditsVerb, usage: auditsUsage }],
     ["diff", { run: diffVerb, usage: diffUsage }],
     ["replay", { run: replayVerb, usage: replayUsage }]
   ])],

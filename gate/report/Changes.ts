@@ -35,7 +35,7 @@ const turnOf = (before: Verdict | null, now: Verdict): Turn | null => {
 }
 
 /** Since when a check has not passed, in words without a full stop. `earlier` is newest first. */
-export const sinceWhen = (id: string, verdict: Verdict, earlier: ReadonlyArray<Earlier>): string => {
+export const sinceWhen = (id: string, verdict: Verdict, earlier: ReadonlyArray<Pick<Earlier, "commit" | "run" | "verdicts" | "version">>): string => {
   const passedAt = earlier.findIndex(({ verdicts }) => verdicts.get(id) === "PASS")
   const streak = passedAt === -1 ? earlier : earlier.slice(0, passedAt)
   const first = streak.findLast(({ verdicts }) => verdicts.get(id) === verdict)

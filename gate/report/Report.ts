@@ -191,7 +191,7 @@ const sinceOf = (line: Line, { earlier = [] }: ReportInput): string =>
 const repeatsMax = 5
 
 // The scenarios that a check names, the seeds in which its measure failed, or else the whole run.
-const repeatsOf = (line: Line, { repeat, repeatAll, repeatSeed, scenarios, scorecard, simulation = null }: ReportInput): ReadonlyArray<string> => {
+export const repeatsOf = (line: Line, { repeat, repeatAll, repeatSeed, scenarios, scorecard, simulation = null }: Pick<ReportInput, "repeat" | "repeatAll" | "repeatSeed" | "scenarios" | "scorecard" | "simulation">): ReadonlyArray<string> => {
   const about = scenariosIn(line, scenarios.map(({ id }) => id))
   const measure = scorecard?.checks.find(({ id }) => id === line.id)?.measure ?? null
   const seeds = simulation === null || repeatSeed === undefined || measure === null ? [] : seedsOf(measure, simulation).map(repeatSeed)

@@ -23,6 +23,8 @@ describe("the words of the gate", () => {
     [["gate", "--scorecard", "/nowhere.json"], "/nowhere.json cannot be read"],
     [["gate", "--nonsense"], "--nonsense"],
     [["gate", "--self-test", "--profile", "quick"], "--profile"],
+    [["gate", "--profile", "quick", "--audits", "/nowhere"], "audit reports are written by whole runs of the profiles release and full"],
+    [["gate", "--audits", "/nowhere", "--no-audits"], "one of them is enough"],
     [["verify"], "BUNDLE is missing; usage: opsgate verify BUNDLE"],
     [["evidence", "nope"], "opsgate evidence has no verb nope: "],
     [["evidence", "verify", "/nowhere"], "/nowhere"],
