@@ -6,7 +6,9 @@ import { diffUsage, diffVerb } from "./Diff.ts"
 import { type House, printLine, refused, type WordsRefused } from "./House.ts"
 import { inspectUsage, inspectVerb } from "./Inspect.ts"
 import { createUsage, createVerb, rotateUsage, rotateVerb, showUsage, showVerb } from "./Keys.ts"
+import { packUsage, packVerb } from "./Pack.ts"
 import { replayUsage, replayVerb } from "./Replay.ts"
+import { requireUsage, requireVerb } from "./Require.ts"
 import { verifyUsage, verifyVerb } from "./Verify.ts"
 
 type Verb = (given: ReadonlyArray<string>, house: House) => Effect.Effect<number, WordsRefused>
@@ -24,7 +26,9 @@ const groups: ReadonlyMap<string, ReadonlyMap<string, Helped>> = new Map([
     ["verify", verified],
     ["audits", { run: auditsVerb, usage: auditsUsage }],
     ["diff", { run: diffVerb, usage: diffUsage }],
-    ["replay", { run: replayVerb, usage: replayUsage }]
+    ["replay", { run: replayVerb, usage: replayUsage }],
+    ["require", { run: requireVerb, usage: requireUsage }],
+    ["pack", { run: packVerb, usage: packUsage }]
   ])],
   ["keys", new Map([
     ["create", { run: createVerb, usage: createUsage }],

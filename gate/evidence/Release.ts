@@ -82,7 +82,8 @@ export const readRelease = (file: string): Either.Either<Release, ReleaseRefused
 
 const pieceBytes = 1024 * 1024
 
-const readOnce = (file: string): { readonly digest: string; readonly bytes: number; readonly content: Uint8Array | null } => {
+/** The digest of a file that may be large; throws when it is no plain file. */
+export const readOnce = (file: string): { readonly digest: string; readonly bytes: number; readonly content: Uint8Array | null } => {
   const descriptor = openSync(file, "r")
   try {
     if (!fstatSync(descriptor).isFile()) throw new Error(`${file} is not a plain file`)

@@ -12,7 +12,7 @@ export const endOf = ({ scenarios }: RunHistory): number | null =>
 const dayMs = 86_400_000
 
 /** The first instant at which it counts no more; NaN for what is no day. */
-const expiryOf = ({ expires }: Waiver): number => Date.parse(`${expires}T00:00:00.000Z`) + dayMs
+export const expiryOf = ({ expires }: Waiver): number => Date.parse(`${expires}T00:00:00.000Z`) + dayMs
 
 /** Takes the waived lines out of the decision. Without an instant no waiver counts. */
 export const waive = (lines: ReadonlyArray<Line>, waivers: ReadonlyArray<Waiver>, at: number | null): Pick<Result, "lines" | "waivers"> => {

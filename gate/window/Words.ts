@@ -32,10 +32,15 @@ export const windowOf = (length: string, until: string | undefined, nowMs: numbe
     return { length, start_ms: end_ms - spanMs, end_ms }
   })
 
-const lengthOf = (text: string): Either.Either<number, WindowRefused> => {
+/** A length of time as it is written, `90m`, `36h`, `7d`, in milliseconds; null for other words. */
+export const lengthMs = (text: string): number | null => {
   const [, amount, unit] = /^([1-9]\d{0,6})([smhd])$/.exec(text) ?? []
-  const ms = unit === "s" || unit === "m" || unit === "h" || unit === "d" ? Number(amount) * unitMs[unit] : 0
-  if (ms === 0) return refused(`--window wants a whole number of seconds, minutes, hours or days, as in 90m, 36h or 7d, and not ${text}`)
+  return unit === "s" || unit === "m" || unit === "h" || unit === "d" ? Number(amount) * unitMs[unit] : null
+}
+
+const lengthOf = (text: string): Either.Either<number, WindowRefused> => {
+  const ms = lengthMs(text)
+  if (ms === null) return refused(`--window wants a whole number of seconds, minutes, hours or days, as in 90m, 36h or 7d, and not ${text}`)
   return ms > longestMs ? refused(`--window ${text} is longer than a year`) : Either.right(ms)
 }
 
