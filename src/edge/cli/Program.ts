@@ -148,7 +148,7 @@ export const make = (verbs: Verbs, version: string, say: (text: string) => void)
   const first = (word: string) => (_options: unknown, command: Command) => command.error(`opsgate: the word ${word} comes first, and its options behind it`, { exitCode: gateUsage })
   program.command("gate").description("judge a release: run the scenarios and print GO, NO-GO or INSUFFICIENT").helpOption(false).allowUnknownOption().allowExcessArguments().action(first("gate"))
   program.command("verify").description("check an evidence bundle: signature, digests, chains, and the verdict anew").helpOption(false).allowUnknownOption().allowExcessArguments().action(first("verify"))
-  program.command("evidence").description("look into bundles: inspect, verify, diff, replay, require, pack").helpOption(false).allowUnknownOption().allowExcessArguments().action(first("evidence"))
+  program.command("evidence").description("look into bundles: inspect, verify, diff, replay, require, pack, audits").helpOption(false).allowUnknownOption().allowExcessArguments().action(first("evidence"))
   program.command("keys").description("make, show and rotate the key that signs evidence").helpOption(false).allowUnknownOption().allowExcessArguments().action(first("keys"))
   // Answered by a program of its own as well, so that only its words are here.
   withGlobals(program.command("telegram").description("the Telegram bot"))
