@@ -62,6 +62,7 @@ gate, and a SLSA verification summary, which says PASSED for GO and nothing else
 
 \`\`\`sh
 for FILE in ${attestations.filter((file) => file.endsWith(".dsse.json")).join(" ")}; do
+  jq -e '.payloadType == "application/vnd.in-toto+json"' "$FILE" > /dev/null
   jq -rj .payload "$FILE" | base64 -d > "$CHECK/said"
   jq -rj '.signatures[0].sig' "$FILE" | base64 -d > "$CHECK/sig.bin"
   { printf 'DSSEv1 28 application/vnd.in-toto+json %d ' "$(wc -c < "$CHECK/said")"; cat "$CHECK/said"; } > "$CHECK/pae.bin"
