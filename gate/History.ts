@@ -38,7 +38,7 @@ export const targets = ["running", "claimed", "effect", "stored", "poll", "updat
 export type Target = (typeof targets)[number]
 
 /** How a scenario goes: `gate/chaos/script/` has one file for each. */
-export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "commits", "window", "simulated"] as const
+export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "commits", "full_disk", "io_errors", "read_only", "clock", "power_loss", "window", "simulated"] as const
 export type Script = (typeof scripts)[number]
 
 /** `scenarios/<profile>/<id>.json`; the schema is `scenarios/scenario.schema.json`. */
@@ -63,6 +63,8 @@ export interface Scenario {
     readonly summaries: number
     /** How long the answer to a command may take; a scenario that does not say it has no commands with a deadline. */
     readonly command_ms?: number
+    /** How many trials to make; only of a scenario that makes trials. */
+    readonly trials?: number
   }
 }
 
@@ -278,6 +280,36 @@ export interface Journal {
   readonly points?: ReadonlyArray<string>
   /** By name, the kinds of its configuration. */
   readonly kinds?: Readonly<Record<string, DeclaredKind>>
+  /** Only of a scenario that breaks what the product stands on, with tools of the operating system. */
+  readonly trials?: ReadonlyArray<Trial>
+}
+
+/** What a trial takes away: what is not synced, a read or write of a file, room, the right to write, the right time. */
+export const trialKinds = ["power_loss", "io_error", "full_disk", "read_only", "clock"] as const
+export type TrialKind = (typeof trialKinds)[number]
+
+/** One look at the product in a trial: what may be seen there by what the docs promise, and what was seen. */
+export interface Look {
+  readonly what: string
+  readonly promised: ReadonlyArray<string>
+  readonly seen: string
+}
+
+/** Something that was broken once with a tool of the operating system, and everything that was looked at then. */
+export interface Trial {
+  readonly id: string
+  readonly kind: TrialKind
+  /** What was broken, in a few words. */
+  readonly sort: string
+  /** SHA-256 of what was tried. What was tried before is no further sample. */
+  readonly digest: string
+  /** Written by the operating system or the subject, never by the injector; null: it did not strike. */
+  readonly witness: Fault["witness"]
+  readonly looks: ReadonlyArray<Look>
+  /** Only of a power cut: the last event that had been acknowledged, and the end of the log that was there afterwards; null: none could be read. */
+  readonly log?: { readonly acknowledged: number; readonly found: { readonly seq: number; readonly hash: string } | null }
+  /** Syncs were ignored on purpose: a checker that can fail finds a loss here. */
+  readonly lie?: true
 }
 
 /** What one scenario left behind. A part that is `null` was not found. */

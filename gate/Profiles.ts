@@ -3,6 +3,8 @@
 export interface Profile {
   /** Folder below `scenarios/`. */
   readonly scenarios: string
+  /** Another folder, of scenarios that are played beside them. */
+  readonly also?: string
   /** File in `scorecards/`. */
   readonly scorecard: string
   /** How many seeds are simulated. */
@@ -15,5 +17,5 @@ export const profiles: ReadonlyMap<string, Profile> = new Map([
   ["release", { scenarios: "release", scorecard: "v1.2.json", seeds: 1000, soak_hours: 72 }],
   ["spine", { scenarios: "spine", scorecard: "spine.json", seeds: 0, soak_hours: 0 }],
   ["quick", { scenarios: "quick", scorecard: "quick.json", seeds: 0, soak_hours: 0 }],
-  ["full", { scenarios: "release", scorecard: "v1.2.json", seeds: 10_000, soak_hours: 72 }]
+  ["full", { scenarios: "release", also: "full", scorecard: "v1.2-full.json", seeds: 10_000, soak_hours: 72 }]
 ])

@@ -154,7 +154,8 @@ const scenariosFor = (options: GateOptions) =>
   Effect.gen(function*() {
     const profile = profiles.get(options.profile)
     if (profile === undefined) return yield* new Usage({ text: `there is no profile ${options.profile}; there are: ${[...profiles.keys()].join(", ")}` })
-    const all = yield* orUsage(readScenarios(join(root, "scenarios", profile.scenarios)))
+    const folders = [profile.scenarios, ...(profile.also === undefined ? [] : [profile.also])]
+    const all = (yield* orUsage(Either.all(folders.map((folder) => readScenarios(join(root, "scenarios", folder)))))).flat()
     const chosen = options.only === undefined ? all : all.filter(({ id }) => id === options.only)
     if (chosen.length === 0) return yield* new Usage({ text: `there is no scenario ${options.only}; there are: ${all.map(({ id }) => id).join(", ")}` })
     return chosen

@@ -4,9 +4,14 @@ import { join } from "node:path"
 import { Cause, Clock, Effect, Exit } from "effect"
 import type { Journal, Scenario, Script } from "../History.ts"
 import { endAll, eventsText, ledgerText, type Workspace } from "./Product.ts"
+import { clock } from "./script/clock.ts"
 import { commits } from "./script/commits.ts"
+import { fullDisk } from "./script/fullDisk.ts"
+import { ioErrors } from "./script/ioErrors.ts"
 import { pause } from "./script/pause.ts"
 import { polls } from "./script/polls.ts"
+import { powerLoss } from "./script/powerLoss.ts"
+import { readOnlyDisk } from "./script/readOnly.ts"
 import { replay } from "./script/replay.ts"
 import { reports } from "./script/reports.ts"
 import { restart } from "./script/restart.ts"
@@ -29,7 +34,11 @@ export interface Played {
 /** What is played elsewhere: a window of production is read (`gate/window`), a simulated world has no processes (`gate/simulation`). */
 const elsewhere = (how: string) => () => new ScenarioStuck({ waitedFor: `a scenario that is ${how}, and never played here` })
 
-const scripts = { restart, pause, replay, standstill, polls, reports, commits, window: elsewhere("read"), simulated: elsewhere("simulated") } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
+const scripts = {
+  restart, pause, replay, standstill, polls, reports, commits,
+  full_disk: fullDisk, io_errors: ioErrors, read_only: readOnlyDisk, clock, power_loss: powerLoss,
+  window: elsewhere("read"), simulated: elsewhere("simulated")
+} as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
 
 export interface RunnerOptions {
   /** Where the workspace of the scenario is made. */
@@ -44,7 +53,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
   Effect.gen(function*() {
     const { chatService, env, program } = options
     const workspace: Workspace = { dir: realpathSync(mkdtempSync(join(options.dir, `${scenario.id}-`))), program, chatService, env }
-    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
+    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], trials: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
     prepare(workspace.dir, scenario)
     const started_at = yield* Clock.currentTimeMillis
     const exit = yield* scripts[scenario.workload.script](stage).pipe(
@@ -54,7 +63,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       Effect.exit
     )
     const events = yield* Effect.either(eventsText(workspace))
-    const { chat, faults, operations, points, replays, requests, restarts, summaries } = stage
+    const { chat, faults, operations, points, replays, requests, restarts, summaries, trials } = stage
     const journal: Journal = {
       v: 1,
       scenario,
@@ -71,7 +80,8 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       operations: operations.toSorted((one, other) => one.invoked - other.invoked),
       kinds: { ...declaredKinds, [voyageKind]: voyageDeclared },
       ...(points.length === 0 ? {} : { points }),
-      ...(chat.calls.length === 0 ? {} : { chat })
+      ...(chat.calls.length === 0 ? {} : { chat }),
+      ...(trials.length === 0 ? {} : { trials })
     }
     return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace), configuration: configurationIn(workspace.dir) }
   })

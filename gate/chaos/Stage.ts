@@ -4,9 +4,10 @@
  */
 import { isObject } from "../Json.ts"
 import { Clock, Data, Effect, Ref, type Scope } from "effect"
-import type { ChatHistory, Fault, FaultClass, Operation, Replay, Request, Restart, Row, Sample, Scenario, Target } from "../History.ts"
+import type { ChatHistory, Fault, FaultClass, Operation, Replay, Request, Restart, Row, Sample, Scenario, Target, Trial } from "../History.ts"
 import { type Ended, ledgerText, opsgate, opsgateJson, type ProductFailed, serve, type Server, type Workspace } from "./Product.ts"
 import { recorded, recordReads } from "./Operations.ts"
+import type { ToolMissing } from "./Tools.ts"
 import { needsApproval, type Planned } from "./Workload.ts"
 
 export interface Stage {
@@ -20,6 +21,7 @@ export interface Stage {
   readonly restarts: Array<Restart>
   readonly operations: Array<Operation>
   readonly points: Array<string>
+  readonly trials: Array<Trial>
   readonly chat: { readonly [Part in keyof ChatHistory]: Array<ChatHistory[Part][number]> }
 }
 
@@ -30,7 +32,7 @@ export class ScenarioStuck extends Data.TaggedError("ScenarioStuck")<{ readonly 
   }
 }
 
-export type StageFailed = ProductFailed | ScenarioStuck
+export type StageFailed = ProductFailed | ScenarioStuck | ToolMissing
 
 export const isRow = (value: unknown): value is Row => isObject(value) && typeof value["id"] === "string" && typeof value["state"] === "string"
 

@@ -5,7 +5,7 @@
  */
 import { Either, ParseResult, Schema } from "effect"
 import type { ParseOptions } from "effect/SchemaAST"
-import { type ChatHistory, type ControlTests, type Effect, faultClasses, scripts, type Journal, type LogEvent, mutantFamilies, operationNames, type RunHistory, type ScenarioHistory, type SelfTest, type Simulation, standings, targets, worlds } from "../History.ts"
+import { type ChatHistory, type ControlTests, type Effect, faultClasses, scripts, type Journal, type LogEvent, mutantFamilies, operationNames, type RunHistory, type ScenarioHistory, type SelfTest, type Simulation, standings, targets, trialKinds, worlds } from "../History.ts"
 import { type Files, inOrder } from "./Files.ts"
 import { Digest } from "./Manifest.ts"
 import { clip } from "./Plain.ts"
@@ -65,8 +65,10 @@ const ScenarioSchema = Schema.Struct({
   faults: Schema.Array(
     Schema.Struct({ class: Schema.Literal(...faultClasses), must_hit: Schema.Literal(...targets), count: Schema.Int })
   ),
-  limits: Schema.Struct({ wall_ms: Schema.Int, lease_ms: Schema.Int, summaries: Schema.Int, command_ms: maybe(Schema.Int) })
+  limits: Schema.Struct({ wall_ms: Schema.Int, lease_ms: Schema.Int, summaries: Schema.Int, command_ms: maybe(Schema.Int), trials: maybe(Schema.Int) })
 })
+
+const Witness = Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer", "record"), detail: Schema.String }))
 
 const Row = Schema.Struct({ id: Schema.String, state: Schema.String }, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 
@@ -134,7 +136,7 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     at: Schema.Int,
     seed: Schema.Int,
     hit: Schema.Array(Schema.String),
-    witness: Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer", "record"), detail: Schema.String })),
+    witness: Witness,
     until: maybe(Schema.Int),
     point: maybe(Schema.NonEmptyString)
   })),
@@ -155,7 +157,17 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
   kinds: maybe(Schema.Record({
     key: Schema.String,
     value: Schema.Struct({ attempts: Schema.Int, base_ms: Schema.Int, cap_ms: Schema.Int, approval_ttl_ms: Schema.Int, fails: Schema.Boolean })
-  }))
+  })),
+  trials: maybe(Schema.Array(Schema.Struct({
+    id: Schema.NonEmptyString,
+    kind: Schema.Literal(...trialKinds),
+    sort: Schema.NonEmptyString,
+    digest: Digest,
+    witness: Witness,
+    looks: Schema.Array(Schema.Struct({ what: Schema.NonEmptyString, promised: Schema.Array(Schema.String), seen: Schema.String })),
+    log: maybe(Schema.Struct({ acknowledged: Schema.NonNegativeInt, found: Schema.NullOr(Schema.Struct({ seq: Schema.NonNegativeInt, hash: Digest })) })),
+    lie: maybe(Schema.Literal(true))
+  })))
 })
 
 const TestName = { file: Schema.NonEmptyString, name: Schema.NonEmptyString }

@@ -6,6 +6,7 @@ import { attemptsCapped } from "./attemptsCapped.ts"
 import { chainIntact } from "./chainIntact.ts"
 import { chatCommandsOnce } from "./chatCommandsOnce.ts"
 import { chatLimitsKept } from "./chatLimitsKept.ts"
+import { clockSurvived } from "./clockSurvived.ts"
 import { checksCanFail } from "./checksCanFail.ts"
 import { commandsDeduplicated } from "./commandsDeduplicated.ts"
 import { conservation } from "./conservation.ts"
@@ -16,6 +17,8 @@ import { everythingOccurs } from "./everythingOccurs.ts"
 import { failuresEarned } from "./failuresEarned.ts"
 import { faultlessQuiet } from "./faultlessQuiet.ts"
 import { faultsHit } from "./faultsHit.ts"
+import { fullDiskSurvived } from "./fullDiskSurvived.ts"
+import { ioErrorsSurvived } from "./ioErrorsSurvived.ts"
 import { jobsConserved } from "./jobsConserved.ts"
 import { lateWritesSeen } from "./lateWritesSeen.ts"
 import { leasesRespected } from "./leasesRespected.ts"
@@ -23,6 +26,8 @@ import { legalTransitions } from "./legalTransitions.ts"
 import { linearizable } from "./linearizable.ts"
 import { mutantsCaught } from "./mutantsCaught.ts"
 import { noDuplicateHeavy } from "./noDuplicateHeavy.ts"
+import { powerLossKept } from "./powerLossKept.ts"
+import { readOnlySurvived } from "./readOnlySurvived.ts"
 import { repeatsExplained } from "./repeatsExplained.ts"
 import { reportsArrive } from "./reportsArrive.ts"
 import { restartsKeepState } from "./restartsKeepState.ts"
@@ -48,6 +53,7 @@ export const invariants = {
   chainIntact,
   chatCommandsOnce,
   chatLimitsKept,
+  clockSurvived,
   checksCanFail,
   commandsDeduplicated,
   conservation,
@@ -58,6 +64,8 @@ export const invariants = {
   failuresEarned,
   faultlessQuiet,
   faultsHit,
+  fullDiskSurvived,
+  ioErrorsSurvived,
   jobsConserved,
   lateWritesSeen,
   leasesRespected,
@@ -65,6 +73,8 @@ export const invariants = {
   linearizable,
   mutantsCaught,
   noDuplicateHeavy,
+  powerLossKept,
+  readOnlySurvived,
   repeatsExplained,
   reportsArrive,
   restartsKeepState,

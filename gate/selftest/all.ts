@@ -7,5 +7,6 @@ import type { Mutant } from "./Mutant.ts"
 import { plantedRuns } from "./Planted.ts"
 import { aboutStatements } from "./Statements.ts"
 import { tampering } from "./Tampering.ts"
+import { triedRuns } from "./Tried.ts"
 
-export const evidenceMutants: ReadonlyArray<Mutant> = [...tampering, ...brokenRuns, ...plantedRuns, ...boards, ...absence, ...aboutStatements, ...ancestor]
+export const evidenceMutants: ReadonlyArray<Mutant> = [...tampering, ...brokenRuns, ...plantedRuns, ...boards, ...triedRuns, ...absence, ...aboutStatements, ...ancestor]

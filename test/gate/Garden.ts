@@ -2,7 +2,7 @@
  * A small run in which everything occurs that the oracles watch, rightly: approvals, steps, a child, a fork, ticks, a death, a rescue, a late
  * write, a chat, and a scenario without faults. One thing of it is broken at a time.
  */
-import type { Effect, Journal, LogEvent, RunHistory, ScenarioHistory } from "../../gate/History.ts"
+import { type Effect, type Journal, type LogEvent, type RunHistory, type ScenarioHistory, type Trial, type TrialKind, trialKinds } from "../../gate/History.ts"
 import { Recount } from "../../gate/invariant/Recount.ts"
 import {
   asked, askedAbout, because, burst, call, chain, chatting, commanded, done, type Draft, epoch, event, fault, intent, keyOf, lived, polled, queued, approved, queuedAgain, request, requested, running, scenario,
@@ -85,6 +85,16 @@ const nested = (at: Record<string, unknown>, name: string): Record<string, unkno
   return inner
 }
 
+/** A trial in which all was as promised. */
+export const trial = (kind: TrialKind, over: Partial<Trial> = {}): Trial => ({
+  id: `${kind}/1`, kind, sort: "once", digest: "a".repeat(64), witness: { kind: "record", detail: "it struck" }, looks: [{ what: "the server", promised: ["goes on"], seen: "goes on" }], ...over
+})
+
+const trials: ReadonlyArray<Trial> = [
+  ...trialKinds.map((kind) => trial(kind, kind === "power_loss" ? { log: { acknowledged: 0, found: null } } : {})),
+  trial("power_loss", { id: "lie/1", digest: "b".repeat(64), log: { acknowledged: 5, found: null }, lie: true })
+]
+
 const row = { id: "d1", state: "FAILED", lease: null }
 
 const bed = (): ScenarioHistory => scenario({
@@ -98,6 +108,7 @@ const bed = (): ScenarioHistory => scenario({
     replays: [replay],
     summaries: [{ at: 2_000_000, summary: summaryOf(work) }],
     restarts: [{ before: [row], after: [row] }],
+    trials,
     operations: [
       { op: "submit", key: "key-w1", task: "w1", invoked: 0, answered: 2, answer: "QUEUED" },
       { op: "read", key: null, task: "w1", invoked: 3, answered: 4, answer: "RUNNING" },

@@ -1,6 +1,6 @@
 /** For every oracle a run that breaks its rule and no other's: of the whole map of verdicts exactly that one turns. */
 import { describe, expect, it } from "vitest"
-import type { Effect } from "../../gate/History.ts"
+import type { Effect, Trial, TrialKind } from "../../gate/History.ts"
 import { invariants } from "../../gate/invariant/all.ts"
 import { subjectOf } from "../../gate/scorecard/Measures.ts"
 import { begins, type Change, garden, tickAt } from "./Garden.ts"
@@ -35,6 +35,8 @@ const with1 = (draft: Draft) => (drafts: ReadonlyArray<Draft>): ReadonlyArray<Dr
 const gone = (): ReadonlyArray<Draft> => []
 const isEffect = (phase: Effect["phase"], task: string) => (effect: Effect): boolean => effect.phase === phase && effect.task === task
 
+const tried = (kind: TrialKind, over: Partial<Trial>): Change => ({ journal: ({ trials = [] }) => ({ trials: trials.map((one) => (one.kind === kind && one.lie !== true ? { ...one, ...over } : one)) }) })
+
 interface Plant {
   readonly what: string
   readonly change: Change
@@ -52,6 +54,7 @@ const plants: Readonly<Record<Oracle, ReadonlyArray<Plant>>> = {
   chainIntact: [{ what: "an event was changed after it was chained", change: { forge: (events) => events.map((one, index) => (index === 3 ? { ...one, actor: "somebody" } : one)) } }],
   chatCommandsOnce: [{ what: "a command in a chat that had to come to nothing made a task", change: { bed: "talk", journal: ({ chat }) => (chat === undefined ? {} : { chat: { ...chat, commands: [commanded(7), commanded(8, { key: "telegram:1:8" })] } }) } }],
   chatLimitsKept: [{ what: "a message was sent too early", change: { bed: "talk", journal: ({ chat }) => (chat === undefined ? {} : { chat: { ...chat, violations: [{ at: 1, scope: "chat", method: "sendMessage", early: true }] } }) } }],
+  clockSurvived: [{ what: "a jump of the clock ended an epoch", change: tried("clock", { looks: [{ what: "the server", promised: ["goes on"], seen: "ended" }] }) }],
   commandsDeduplicated: [{ what: "a repeat was answered with another task", change: { journal: ({ replays }) => ({ replays: replays.map((replay) => ({ ...replay, task: "t1" })) }) } }],
   conservation: [{
     what: "a task is in two states",
@@ -71,6 +74,8 @@ const plants: Readonly<Record<Oracle, ReadonlyArray<Plant>>> = {
   failuresEarned: [{ what: "a task was given up with a try left", change: { journal: ({ kinds }) => ({ kinds: { ...kinds, exec: kindOf({ attempts: 4 }) } }) } }],
   faultlessQuiet: [{ what: "where nothing broke a task was tried twice", change: { bed: "quiet", log: (drafts) => drafts.flatMap((draft) => (draft.type === "effect.intent" ? [queuedAgain("q1", "retry"), running("q1", 2), { ...draft, payload: { ...draft.payload, attempt: 2, generation: 2 } }] : draft.type === "task.succeeded" ? [{ ...draft, payload: { ...draft.payload, attempt: 2, generation: 2 } }] : [draft])), ledger: () => [started("q1", 2), done("q1", 2)] } }],
   faultsHit: [{ what: "a fault has no witness", change: { journal: ({ faults }) => ({ faults: faults.map((one) => ({ ...one, witness: null })) }) } }],
+  fullDiskSurvived: [{ what: "something began on a full disk", change: tried("full_disk", { looks: [{ what: "the server", promised: ["goes on"], seen: "ended" }] }) }],
+  ioErrorsSurvived: [{ what: "a server went on after a sync that failed", change: tried("io_error", { looks: [{ what: "the server", promised: ["goes on"], seen: "ended" }] }) }],
   jobsConserved: [{ what: "a job was acknowledged and lost", change: { journal: ({ requests }) => ({ requests: [...requests, { key: "ghost", kind: "exec", class: "light", task: "ghost", expect: { states: ["SUCCEEDED"], done_min: 0, done_max: 1 } }] }) }, also: { tasksEndRight: "what is lost has not ended either" } }],
   lateWritesSeen: [{ what: "nobody ever wrote late", change: { log: nth(isOf("write.fenced", "t1"), () => [event("note", null)]) }, also: { everythingOccurs: "a late write is one of what has to occur", summariesAgree: "late writes are counted there too" } }],
   leasesRespected: [
@@ -81,6 +86,8 @@ const plants: Readonly<Record<Oracle, ReadonlyArray<Plant>>> = {
   linearizable: [{ what: "a client saw a task in the queue again after its end", change: { journal: ({ operations = [] }) => ({ operations: [...operations, { op: "read", key: null, task: "w1", invoked: 9, answered: 10, answer: "QUEUED" }] }) } }],
   noDuplicateHeavy: [{ what: "a dangerous step is done twice", change: { ledger: (effects) => effects.flatMap((one) => (isEffect("done", "w1")(one) && one.generation === 2 ? [one, one] : [one])) } }],
   repeatsExplained: [{ what: "a message was said again without a reason", change: { bed: "talk", journal: ({ chat }) => (chat === undefined ? {} : { chat: { ...chat, calls: [...chat.calls, call(5, { text: "chat-1  exec\ndone\n\n· 0123abcd" })] } }) } }],
+  powerLossKept: [{ what: "a power cut took back what was acknowledged", change: tried("power_loss", { log: { acknowledged: 3, found: null } }) }],
+  readOnlySurvived: [{ what: "something changed on a disk that may only be read", change: tried("read_only", { looks: [{ what: "the server", promised: ["goes on"], seen: "ended" }] }) }],
   reportsArrive: [{ what: "a message whose answer was lost never came again", change: { bed: "talk", journal: ({ chat }) => (chat === undefined ? {} : { chat: { ...chat, calls: chat.calls.map((one) => (one.seq === 3 ? { ...one, text: "chat-1  exec\nrunning\n\n· 99999999" } : one)) } }) } }],
   restartsKeepState: [{ what: "a restart changed a row", change: { journal: ({ restarts }) => ({ restarts: restarts.map((one) => ({ ...one, after: one.after.map((row) => ({ ...row, state: "QUEUED" })) })) }) } }],
   retriesWait: [

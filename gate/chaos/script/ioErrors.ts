@@ -1,0 +1,81 @@
+/**
+ * Writes and syncs of the database and its log fail from the n-th on, for many n: each is a life of its own of a server on one file, with a
+ * few commands, and ends by itself or by SIGKILL. A last life without a fault brings everything to its end.
+ */
+import { Clock, Effect } from "effect"
+import { endWords, askFor, look, plainTask, tried } from "../Trying.ts"
+import { serve } from "../Product.ts"
+import { settled, type Stage, until } from "../Stage.ts"
+import { watchRows } from "../Sampler.ts"
+import { needStrace } from "../Tools.ts"
+import { injectedLine, type Traced, traced } from "../Traced.ts"
+
+interface Point {
+  readonly call: "pwrite64" | "fsync,fdatasync"
+  readonly error: "EIO" | "ENOSPC"
+  readonly from: number
+}
+
+/** Writes are many: every so many-th is where they begin to fail. */
+const writeStride = 6
+
+// Writes and syncs by turns, with both errors each.
+const pointOf = (index: number): Point => {
+  const turn = Math.floor(index / 2)
+  const error = turn % 2 === 0 ? "EIO" : "ENOSPC"
+  return index % 2 === 0 ? { call: "pwrite64", error, from: 1 + turn * writeStride } : { call: "fsync,fdatasync", error, from: 1 + turn }
+}
+
+const commandsMax = 14
+const workMs = 40
+/** How long a server may take to come up, to end, or to get to the call that fails. */
+const patienceMs = 8000
+
+export const ioErrors = (stage: Stage) =>
+  Effect.gen(function*() {
+    const { limits: { trials = 0 } } = stage.scenario
+    yield* needStrace(stage.workspace.env)
+    for (let index = 0; index < trials; index++) yield* Effect.scoped(onePoint(stage, pointOf(index), index))
+    yield* serve(stage.workspace)
+    const latest = yield* watchRows(stage.workspace)
+    yield* settled(stage, latest)
+  })
+
+const onePoint = (stage: Stage, point: Point, index: number) =>
+  Effect.gen(function*() {
+    const { call, error, from } = point
+    const files = ["opsgate.db", "opsgate.db-wal"].flatMap((name) => ["-P", `${stage.workspace.dir}/.opsgate/${name}`])
+    const server = yield* traced(stage.workspace, `trace-${index}`, [...files, "-e", `trace=${call}`, "-e", `inject=${call}:error=${error}:when=${from}+`, "-s", "0"])
+    const isStruck = () => injectedLine(server.trace()) !== null
+    yield* load(stage, server, isStruck)
+    yield* Effect.ignore(until("the call that fails", Effect.sync(() => (isStruck() || server.ended() !== null ? true : null)), 20, patienceMs))
+    const witness = injectedLine(server.trace())
+    // A sync of the log decides about a commit. Pages that a checkpoint could not sync are in the log as well.
+    const decides = call !== "pwrite64" && witness !== null && witness.includes("opsgate.db-wal")
+    if (decides) yield* Effect.ignore(until("the server to end", Effect.sync(() => server.ended()), 10, patienceMs))
+    const isUp = server.stderr().includes("the runtime is ready")
+    const later = server.ended() === null && witness !== null && isUp ? yield* askFor(stage, plainTask(stage, "light.sh", workMs)) : null
+    const ended = server.ended()
+    const reason = error === "EIO" ? "error" : "full"
+    const promised = decides ? ["exited with 1: in doubt"] : call === "pwrite64" ? ["goes on", `exited with 1: ${reason}`] : ["goes on", "exited with 1: in doubt"]
+    const looks = [look("the server", ended === null ? "goes on" : endWords(ended, server.stderr()), ...promised)]
+    if (call === "pwrite64" && later !== null && ended === null) looks.push(look("a change while nothing can be written", later.word, "refused: EngineUnavailable"))
+    tried(stage, { kind: "io_error", sort: `${call} ${error}`, witness: witness === null ? null : { kind: "record", detail: witness }, looks }, String(from))
+    server.signal("SIGKILL")
+    yield* until("the server to be gone", Effect.sync(() => server.ended()), 10, patienceMs)
+  })
+
+// Commands one after the other, until the call has failed that had to, or the server has ended.
+const load = (stage: Stage, server: Traced, isOver: () => boolean) =>
+  Effect.gen(function*() {
+    const deadline = (yield* Clock.currentTimeMillis) + patienceMs
+    for (let sent = 0; sent < commandsMax && !isOver() && server.ended() === null && (yield* Clock.currentTimeMillis) < deadline;) {
+      if (!server.stderr().includes("the runtime is ready")) {
+        yield* Effect.sleep(20)
+        continue
+      }
+      yield* askFor(stage, plainTask(stage, sent % 2 === 0 ? "heavy.git" : "light.sh", workMs))
+      sent += 1
+    }
+  })
+
