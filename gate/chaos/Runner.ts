@@ -1,7 +1,7 @@
 /** Plays one scenario from its file to its evidence. Whatever goes wrong, what was seen until then is kept. */
 import { mkdtempSync, realpathSync } from "node:fs"
 import { join } from "node:path"
-import { Cause, Clock, Effect, Exit } from "effect"
+import { Cause, Clock, Effect, Exit, Option } from "effect"
 import type { Journal, Scenario, Script } from "../History.ts"
 import { endAll, eventsText, ledgerText, type Workspace } from "./Product.ts"
 import { clock } from "./script/clock.ts"
@@ -18,6 +18,7 @@ import { restart } from "./script/restart.ts"
 import { standstill } from "./script/standstill.ts"
 import { seeded } from "./Seed.ts"
 import { ScenarioStuck, type Stage, type StageFailed } from "./Stage.ts"
+import { ToolMissing } from "./Tools.ts"
 import { voyageDeclared, voyageKind } from "./Voyage.ts"
 import { type Configuration, configurationIn, declaredKinds, prepare } from "./Workload.ts"
 import type { Scope } from "effect"
@@ -83,5 +84,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       ...(chat.calls.length === 0 ? {} : { chat }),
       ...(trials.length === 0 ? {} : { trials })
     }
-    return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : null, effectsText: ledgerText(workspace), configuration: configurationIn(workspace.dir) }
+    // Without its tool nothing was begun: that log is empty, and not lost.
+    const noLog = Exit.isFailure(exit) && Option.exists(Cause.failureOption(exit.cause), (failure) => failure instanceof ToolMissing) ? "" : null
+    return { id: scenario.id, journal, eventsText: events._tag === "Right" ? events.right : noLog, effectsText: ledgerText(workspace), configuration: configurationIn(workspace.dir) }
   })

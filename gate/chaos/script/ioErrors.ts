@@ -3,8 +3,9 @@
  * few commands, and ends by itself or by SIGKILL. A last life without a fault brings everything to its end.
  */
 import { Clock, Effect } from "effect"
+import type { Row } from "../../History.ts"
 import { endWords, askFor, look, plainTask, tried } from "../Trying.ts"
-import { serve } from "../Product.ts"
+import { ledgerText, opsgate, serve } from "../Product.ts"
 import { settled, type Stage, until } from "../Stage.ts"
 import { watchRows } from "../Sampler.ts"
 import { needStrace } from "../Tools.ts"
@@ -30,6 +31,7 @@ const commandsMax = 14
 const workMs = 40
 /** How long a server may take to come up, to end, or to get to the call that fails. */
 const patienceMs = 8000
+const settleMs = 300_000
 
 export const ioErrors = (stage: Stage) =>
   Effect.gen(function*() {
@@ -38,7 +40,21 @@ export const ioErrors = (stage: Stage) =>
     for (let index = 0; index < trials; index++) yield* Effect.scoped(onePoint(stage, pointOf(index), index))
     yield* serve(stage.workspace)
     const latest = yield* watchRows(stage.workspace)
+    yield* reconciled(stage, latest)
     yield* settled(stage, latest)
+  })
+
+// Where the sync of an intent failed, nobody knows whether it is stored, and the server ended without a word to the command. A person looks at
+// what the command did, and says so: that is what an unknown outcome is for.
+const reconciled = (stage: Stage, latest: () => ReadonlyArray<Row>) =>
+  Effect.gen(function*() {
+    const open = (row: Row) => row.state === "QUEUED" || (row.state === "RUNNING" && row["blocked"] !== true)
+    yield* until("all that can run to have run", Effect.sync(() => (latest().length > 0 && !latest().some(open) ? true : null)), 50, settleMs)
+    const ledger = ledgerText(stage.workspace)
+    for (const { id } of latest().filter((row) => row.state === "RUNNING")) {
+      const outcome = ledger.includes(`{"phase":"done","task":"${id}"`) ? "succeeded" : ledger.includes(`"task":"${id}"`) ? "failed" : "retry"
+      yield* opsgate(stage.workspace, "task", "reconcile", id, "--outcome", outcome, "--reason", "the ledger of effects says so", "--key", `${id}:reconcile`)
+    }
   })
 
 const onePoint = (stage: Stage, point: Point, index: number) =>

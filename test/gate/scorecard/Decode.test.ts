@@ -9,6 +9,7 @@ import spine from "../../../scorecards/spine.json" with { type: "json" }
 import kpi from "../../../scorecards/v1.2-kpi.json" with { type: "json" }
 import controlTests from "../../../scorecards/control-tests.json" with { type: "json" }
 import board from "../../../scorecards/v1.2.json" with { type: "json" }
+import full from "../../../scorecards/v1.2-full.json" with { type: "json" }
 
 const check = { id: "x", title: "X", measure: "chainIntact", rule: "census", n_min: 1, population: "All.", traffic_classes: ["fault"], worlds: ["machine"], exclusions: [], remedy: "Look." }
 const rate = { ...check, measure: "interruptedRecovered", rule: "rate_at_least", threshold_ppm: 900_000, acceptance: [[29, 0], [46, 1]] }
@@ -68,14 +69,14 @@ describe("parseScorecard", () => {
     expect(sentence({ ...card({ ...check, weight: 4 }, { ...check, id: "y", weight: 6, key: true }, score), waivers: [waiver] })).toBe("accepted")
   })
 
-  it.each([["spine", spine], ["quick", quick], ["v1.2", board], ["v1.2-kpi", kpi], ["oracles", oracles]])("accepts the scorecard %s of this repository", (_, json) => {
+  it.each([["spine", spine], ["quick", quick], ["v1.2", board], ["v1.2-kpi", kpi], ["v1.2-full", full], ["oracles", oracles]])("accepts the scorecard %s of this repository", (_, json) => {
     expect(sentence(json)).toBe("accepted")
   })
 })
 
 describe("the scorecards", () => {
   it("use every measure that there is", () => {
-    const used = [spine, board, kpi, oracles].flatMap(({ checks }) => checks.flatMap(({ measure }) => measure ?? []))
+    const used = [spine, full, kpi, oracles].flatMap(({ checks }) => checks.flatMap(({ measure }) => measure ?? []))
     expect([...new Set(used)].toSorted()).toEqual(measureNames)
   })
 
@@ -114,6 +115,12 @@ describe("the scorecards", () => {
   it("hold the rest of the release gate, of which nobody can waive what keeps jobs and the log", () => {
     expect(board.checks.map(({ id }) => id)).toEqual(expect.arrayContaining([...spine.checks.map(({ id }) => id).filter((id) => id !== "no-duplicate-heavy" && id !== "poll-recovery"), "conservation", "seeds-hold", "seeds-repeat", "fault-classes-hit", "virtual-hours"]))
     expect(board.checks.filter((one) => "key" in one && one.key === true).map(({ id }) => id)).toEqual(expect.arrayContaining(["duplicate-heavy", "conservation", "chain-intact", "self-test"]))
+  })
+
+  it("ask the profile full for all that the release is asked for, word for word, and for what only tools of the operating system show", () => {
+    expect(full.checks.slice(0, board.checks.length)).toEqual(board.checks)
+    expect(full.checks.slice(board.checks.length).map(({ id }) => id)).toEqual(["power-loss-kept", "io-errors-survived", "full-disk-survived", "read-only-survived", "clock-survived"])
+    expect({ ...full, name: "", title: "", checks: [] }).toEqual({ ...board, name: "", title: "", checks: [] })
   })
 
   it.each([["spine", spine], ["quick", quick], ["v1.2", board], ["v1.2-kpi", kpi]])("have the tables that the bounds give, from no failure on: %s", (_, { checks }) => {
