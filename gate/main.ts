@@ -236,7 +236,7 @@ const gate = (options: GateOptions) =>
     publishLatest(dir, { run, profile: options.profile, decision: result.decision, scorecard: scorecard.name, commit, bundle: dir, at_ms: window.end_ms, checks: result.lines.map(({ id, verdict }) => ({ id, verdict })) }, options.out === undefined && options.only === undefined)
     if (options.keep || played.some(({ journal }) => journal.status === "aborted")) say(`the workspaces are kept in ${work}`)
     else rmSync(work, { recursive: true, force: true })
-    process.stdout.write(options.json ? `${JSON.stringify({ run, bundle: dir, result, board: boardResult })}\n` : `${renderSummary({ run, profile: options.profile, result, boardResult, bundle: dir, red, notes: [simulationLine(shownIn), `Self-test: ${selfTestLine(selfTested)}`], paint })}\n`)
+    process.stdout.write(options.json ? `${JSON.stringify({ run, bundle: dir, result, board: boardResult })}\n` : `${renderSummary({ run, profile: options.profile, result, boardResult, bundle: dir, red, notes: [`Simulation: ${simulationLine(shownIn)}`, `Self-test: ${selfTestLine(selfTested)}`], paint })}\n`)
     if (options.audits !== null && isAudited({ ...options, partial })) writeAudits(options.audits, options.profile)
     say(`took ${shown.timings().map(({ ms, stage }) => `${stage} ${duration(ms)}`).join(", ")}; the gate held at most ${Math.ceil(peakBytes() / 1_048_576)} MiB`)
     return exitCode[result.decision]

@@ -27,8 +27,8 @@ export interface Units {
 }
 
 /**
- * A unit for which something did not come about. A scenario that was aborted did not wait for it, and left its tasks where they were:
- * there it is missing evidence. Elsewhere it is bad.
+ * A unit that is bad since something is not there: it did not come about, or the journal does not explain it. A scenario that was aborted
+ * did not wait, left its tasks where they were, and has no record of what was under way: there it is missing evidence. Elsewhere it is bad.
  */
 export const undone = ({ status }: Journal, units: Pick<Units, "bad" | "missing">, sentence: string, sort?: string): void =>
   status === "aborted" ? units.missing(`${sentence}; but the scenario was aborted`) : units.bad(sentence, sort)

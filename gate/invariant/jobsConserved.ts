@@ -8,7 +8,7 @@
 import type { Measure } from "../Verdict.ts"
 import { placesOf } from "./conservation.ts"
 import type { Fold, TaskFold } from "./Fold.ts"
-import { overFolds } from "./Units.ts"
+import { overFolds, undone } from "./Units.ts"
 
 export const jobsConserved: Measure = (history) =>
   overFolds(history, ({ id, journal }, log, units) => {
@@ -26,6 +26,7 @@ export const jobsConserved: Measure = (history) =>
       if (task.requested > 0 && task.key !== null && keys.has(task.key)) continue
       const problem = originProblem(task, log, children) ?? placeProblem(task, places)
       if (problem === null) units.good()
+      else if (problem === unaskedBy(task)) undone(journal, units, `${id}, task ${task.id}: ${problem}`)
       else units.bad(`${id}, task ${task.id}: ${problem}`)
     }
   })
@@ -44,6 +45,9 @@ const placeProblem = ({ id, requested }: TaskFold, places: ReadonlyMap<string, R
   if (requested !== 1) return `the log has it requested ${requested} times`
   return places.get(id)?.length === 1 ? null : "what it entered and left does not add up to one state"
 }
+
+// By the journal, which gets a request when it was answered.
+const unaskedBy = ({ key }: Pick<TaskFold, "key">): string => `nobody asked for it (key ${key ?? "(none)"})`
 
 // `children` are the steps of parents that have a child, of the tasks before this one.
 const originProblem = ({ commanded, key, origin, requested }: TaskFold, { schedules, tasks }: Fold, children: Set<string>): string | null => {
@@ -64,5 +68,5 @@ const originProblem = ({ commanded, key, origin, requested }: TaskFold, { schedu
     if (tickBy === "manual") return commanded ? null : `nobody asked for this run of ${schedule}`
     return schedules.has(schedule) ? null : `the schedule ${schedule} was never declared`
   }
-  return `nobody asked for it (key ${key ?? "(none)"})`
+  return unaskedBy({ key })
 }

@@ -13,7 +13,7 @@ import { type Fold, whole } from "./Fold.ts"
 import { linearize } from "./Linearization.ts"
 import { groupedBy } from "./Ledger.ts"
 import { type Facts, type View, viewOf } from "./TaskModel.ts"
-import { overFolds } from "./Units.ts"
+import { overFolds, undone } from "./Units.ts"
 
 export const linearizable: Measure = (history) =>
   overFolds(history, ({ events, id, journal }, log, units) => {
@@ -28,7 +28,7 @@ export const linearizable: Measure = (history) =>
         const found = linearize(operations, facts.get(task) ?? { hidden: new Map(), needed: null })
         if (found._tag === "Linearizable") units.good()
         else if (found._tag === "Undecided") units.missing(`${id}, task ${task}: after ${found.nodes} steps it is not known whether its ${operations.length} operations have an order`)
-        else units.bad(`${id}, task ${task}: no order explains the answers; ${found.stuck.op} (key ${found.stuck.key ?? "none"}), asked at ${found.stuck.invoked}, cannot have been answered ${found.stuck.answer}`)
+        else undone(journal, units, `${id}, task ${task}: no order explains the answers; ${found.stuck.op} (key ${found.stuck.key ?? "none"}), asked at ${found.stuck.invoked}, cannot have been answered ${found.stuck.answer}`)
       }
     }
   })

@@ -33,7 +33,7 @@ Check it: {{md checkLine}}
 {{/each}}
 
 PASS: the rule holds, on a sample that is large enough. FAIL: it is broken. INSUFFICIENT: too little was measured to say. ERROR: evidence is missing, or a fault did not strike.
-Good/total counts units; what a unit is, says docs/gate.md for each check. The bound is what the sample proves about units that were not in it, one-sided. A dash: every unit was looked at, or there was none.
+Good/total counts units, n is the fewest that count; what a unit is, says docs/gate.md for each check. The bound is what the sample proves about units that were not in it, one-sided. A dash: every unit was looked at, or there was none.
 
 {{#each charts.checks}}
 {{image this.path this.title}}

@@ -63,6 +63,8 @@ describe("a scenario that was aborted", () => {
 
   it.each([
     ["tasksEndRight", { events: asked("t1"), journal: { requests: [request("t1")] } }],
+    ["jobsConserved", { events: asked("t1"), journal: {} }],
+    ["linearizable", { events: asked("t1"), journal: { operations: [{ op: "submit", key: "key-t1", task: "t1", invoked: 1, answered: 2, answer: "QUEUED" }, { op: "read", key: null, task: "t1", invoked: 3, answered: 4, answer: "CANCELED" }] } }],
     ["workEnds", { events: asked("t1"), journal: { requests: [request("t1")] } }],
     ["interruptedRecovered", { events: [...asked("t1"), running("t1")], journal: { requests: [request("t1")], faults: [fault("one/1", ["t1"])] } }],
     ["mttr", { events: [...asked("t1"), running("t1")], journal: { requests: [request("t1")], faults: [fault("one/1", ["t1"])] } }],
@@ -81,6 +83,7 @@ describe("a scenario that was aborted", () => {
   it("is bad all the same by what it did", () => {
     const twice = history({ events: [...asked("t1"), running("t1"), intent("t1")], effects: [started("t1"), done("t1"), done("t1")], journal: { status: "aborted", requests: [request("t1")] } })
     expect(score(measureNamed("tasksEndRight")?.(twice) ?? expect.fail("no measure"))).toBe("0/1")
+    expect(score(measureNamed("jobsConserved")?.(history({ events: [running("t1")], journal: { status: "aborted" } })) ?? expect.fail("no measure"))).toBe("0/1")
     const failed = history({ events: lived("t1"), journal: { status: "aborted", requests: [request("t1", { expect: { states: ["FAILED"], done_min: 0, done_max: 0 } })], faults: [fault("one/1", ["t1"])] } })
     expect(score(measureNamed("interruptedRecovered")?.(failed) ?? expect.fail("no measure"))).toBe("0/1")
   })
