@@ -80,11 +80,14 @@ const boardName = "v1.2-kpi.json"
 
 const readScorecard = (file: string) => Effect.mapError(readCard(file), ({ message }) => new Usage({ text: message }))
 
+/** What the commit stands for: the source of the product and everything that is shipped with it. Audits are written by the gate, and not shipped. */
+const committed = ["src", "gate", "scripts", "package.json", "package-lock.json", "README.md", "LICENSE", "CHANGELOG.md", "docs", "scenarios", "scorecards", ":(exclude)docs/audits"]
+
 /** The commit that the product was built from; a work tree with changes is none. */
 const commitOf = (): string => {
   try {
     const commit = execFileSync("git", ["rev-parse", "HEAD"], { cwd: root, stdio: ["ignore", "pipe", "ignore"] }).toString().trim()
-    const dirty = execFileSync("git", ["status", "--porcelain", "--", "src", "gate", "package-lock.json"], { cwd: root, stdio: ["ignore", "pipe", "ignore"] }).toString() !== ""
+    const dirty = execFileSync("git", ["status", "--porcelain", "--", ...committed], { cwd: root, stdio: ["ignore", "pipe", "ignore"] }).toString() !== ""
     return /^[0-9a-f]{40}$/.test(commit) && !dirty ? commit : "unknown"
   } catch {
     return "unknown"

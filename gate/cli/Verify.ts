@@ -27,6 +27,7 @@ export const verifyVerb = (given: ReadonlyArray<string>, house: House): Effect.E
     } else if (!values.json) {
       printLine(house, `${found.decision}  run ${found.run}, profile ${found.profile}, commit ${found.commit}`)
       printLine(house, `signed by ${found.by.fingerprint} (${found.by.name}); every digest, chain and count was checked, and the verdict was judged anew`)
+      printLine(house, `about ${found.release.name}, sha256 ${found.release.sha256}`)
       printLine(house, scorecardLine(root, found.scorecardSha256))
       if (!found.ownCheckers) printLine(house, "CAUTION: verify/recheck.sh or verify/verify.mjs of this bundle is not the one of this version; take both from a clone")
       for (const objection of found.result.objections ?? []) printLine(house, objection)

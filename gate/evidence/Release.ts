@@ -43,28 +43,30 @@ const Package = Schema.parseJson(Schema.Struct({ name: Schema.NonEmptyString, ve
 const always: ReadonlyArray<string> = ["package.json", "README.md", "LICENSE"]
 
 /**
- * Packs what `package.json` in `root` ships, under `package/` as npm does, so that `npm install FILE` takes it. Refused when something
- * that is shipped is missing, is no plain file, or has a name that needs quoting.
+ * Packs what `package.json` in `root` ships, under `package/` as npm does, so that `npm install FILE` takes it. Of the patterns of npm it knows
+ * names, and names behind a `!`. Refused when something that is shipped is missing, is no plain file, or has a name that needs quoting.
  */
 export const packRelease = (root: string): Either.Either<Release, ReleaseRefused> =>
   Either.gen(function*() {
     const text = yield* attempt(() => readFileSync(join(root, "package.json"), "utf8"))
     const { files, name, version } = yield* Either.mapLeft(Schema.decodeUnknownEither(Package)(text), () => new ReleaseRefused({ why: "package.json does not say what is shipped" }))
     const entries = new Map<string, TarEntry>()
-    for (const path of [...always, ...files]) yield* collect(root, path, entries)
+    const without = new Set(files.filter((path) => path.startsWith("!")).map((path) => path.slice(1)))
+    for (const path of [...always, ...files.filter((one) => !one.startsWith("!"))]) yield* collect(root, path, without, entries)
     const tar = yield* Either.mapLeft(tarOf(entries), ({ message }) => new ReleaseRefused({ why: message }))
     const content = gzipped(tar)
     const uri = `pkg:npm/${name.replace("@", "%40")}@${version}`
     return { name: `${name.replace("@", "").replace("/", "-")}-${version}.tgz`, uri, sha256: sha256(content), bytes: content.byteLength, tar_sha256: sha256(tar), content }
   })
 
-const collect = (root: string, path: string, entries: Map<string, TarEntry>): Either.Either<void, ReleaseRefused> =>
+const collect = (root: string, path: string, without: ReadonlySet<string>, entries: Map<string, TarEntry>): Either.Either<void, ReleaseRefused> =>
   Either.gen(function*() {
+    if (without.has(path)) return
     const place = join(root, path)
     const stats = yield* attempt(() => lstatSync(place))
     if (!isPath(path)) return yield* Either.left(new ReleaseRefused({ why: `${path} is not a plain name` }))
     if (stats.isDirectory()) {
-      for (const name of yield* attempt(() => readdirSync(place))) yield* collect(root, `${path}/${name}`, entries)
+      for (const name of yield* attempt(() => readdirSync(place))) yield* collect(root, `${path}/${name}`, without, entries)
       return
     }
     if (!stats.isFile()) return yield* Either.left(new ReleaseRefused({ why: `${path} is not a plain file` }))

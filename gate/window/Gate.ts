@@ -89,8 +89,8 @@ export const judgeWindow = <E>(asked: Asked, house: House<E>): Effect.Effect<Jud
     if (existsSync(dir)) return yield* new WindowRefused({ issue: `${dir} exists already` })
     const read = yield* readWindow(window, { program: house.program, env: house.env, db: asked.db, config: asked.config })
     if (read.journal.note !== null) say(read.journal.note)
-    const key = yield* house.key(asked.key)
     const shipped = yield* orRefused(house.shipped())
+    const key = yield* house.key(asked.key)
     const ran = { control: asksFor(scorecard, "tests") ? yield* house.controlTests : null }
     const { history: seen, problems } = readRun([read], ran)
     problems.forEach(say)

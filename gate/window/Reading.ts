@@ -4,6 +4,7 @@
  * since only the whole chain can be checked.
  */
 import { spawn } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { Clock, DateTime, Effect, Either } from "effect"
 import { fileBytesMax } from "../evidence/Files.ts"
 import { clip, plain } from "../evidence/Plain.ts"
@@ -27,6 +28,8 @@ export interface WindowRead {
   readonly journal: Journal
   readonly eventsText: string
   readonly effectsText: null
+  /** The configuration that names the database; null when the database was named itself. */
+  readonly configuration: unknown
 }
 
 /** Under which name the history of a window stands in a bundle. */
@@ -49,8 +52,19 @@ export const readWindow = (window: Window, source: Source): Effect.Effect<Window
       ...(pruned === 0 ? [] : [`the window misses the words of ${pruned} ${pruned === 1 ? "event" : "events"}, which retention has cut away`]),
       ...linesIn(stderr)
     ]
-    return { id, journal: journalOf(window, events, { summary, at, pruned, note: notes.length === 0 ? null : clip(notes.join("; "), 600) }), eventsText: stdout, effectsText: null }
+    return { id, journal: journalOf(window, events, { summary, at, pruned, note: notes.length === 0 ? null : clip(notes.join("; "), 600) }), eventsText: stdout, effectsText: null, configuration: configurationOf(source) }
   })
+
+// The verbs have read it before, so it is there; what it says of secrets is replaced where it is written down.
+const configurationOf = ({ config = "opsgate.config.json", db }: Source): unknown => {
+  if (db !== undefined) return null
+  try {
+    const configured: unknown = JSON.parse(readFileSync(config, "utf8"))
+    return { config: configured }
+  } catch {
+    return null
+  }
+}
 
 const checkReach = (window: Window, events: ReadonlyArray<LogEvent>): Either.Either<void, WindowRefused> => {
   const [first] = events

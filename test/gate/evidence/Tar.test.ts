@@ -53,8 +53,8 @@ describe("a tar", () => {
 /** A package as it lies on a disk: what it ships, and what it does not. */
 const folder = (): string => {
   const dir = freshDir()
-  mkdirSync(join(dir, "dist", "chunks"), { recursive: true })
-  const files = { "package.json": `${JSON.stringify({ name: "@us/thing", version: "1.2.3", files: ["dist", "notes.md"] })}\n`, "README.md": "read", "LICENSE": "free", "notes.md": "notes", "dist/run.js": "#!/usr/bin/env node\n", "dist/chunks/a.js": "a", "secret.md": "not shipped" }
+  for (const name of ["chunks", "drafts"]) mkdirSync(join(dir, "dist", name), { recursive: true })
+  const files = { "package.json": `${JSON.stringify({ name: "@us/thing", version: "1.2.3", files: ["dist", "!dist/drafts", "notes.md"] })}\n`, "README.md": "read", "LICENSE": "free", "notes.md": "notes", "dist/run.js": "#!/usr/bin/env node\n", "dist/chunks/a.js": "a", "dist/drafts/b.js": "b", "secret.md": "not shipped" }
   for (const [path, content] of Object.entries(files)) writeFileSync(join(dir, path), content)
   chmodSync(join(dir, "dist/run.js"), 0o755)
   return dir
