@@ -2,7 +2,7 @@
  * `opsgate gate`: plays the scenarios against the built product, judges them, writes the bundle and prints the verdict; the verbs
  * around evidence and keys are in `cli/`. The only place of the gate that runs effects.
  */
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { availableParallelism, homedir, tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { Cause, Clock, Data, DateTime, Effect, Either, Exit, Fiber, FiberId, Schedule, Schema } from "effect"
 import { checkedExit, checkedLines, checkTheChecker } from "./Checked.ts"
-import { audit, auditsFolder, isAudited, notAudited } from "./cli/Audits.ts"
+import { auditsFolder, isAudited, notAudited } from "./cli/Audits.ts"
 import { play } from "./chaos/Runner.ts"
 import { runControlTests } from "./control/ControlTests.ts"
 import { readScenarios } from "./chaos/Scenarios.ts"
@@ -237,20 +237,23 @@ const gate = (options: GateOptions) =>
     const unpublished = publishStepSummary(setting("GITHUB_STEP_SUMMARY"), report)
     if (unpublished !== null) say(unpublished)
     publishLatest(dir, { run, profile: options.profile, decision: result.decision, scorecard: scorecard.name, commit, bundle: dir, at_ms: window.end_ms, checks: result.lines.map(({ id, verdict }) => ({ id, verdict })) }, options.out === undefined && options.only === undefined)
-    if (options.keep || played.some(({ journal }) => journal.status === "aborted")) say(`the workspaces are kept in ${work}`)
-    else rmSync(work, { recursive: true, force: true })
+    leave(work, options.keep || played.some(({ journal }) => journal.status === "aborted"))
     process.stdout.write(options.json ? `${JSON.stringify({ run, bundle: dir, result, board: boardResult })}\n` : `${renderSummary({ run, profile: options.profile, result, boardResult, bundle: dir, red, notes: [`Simulation: ${simulationLine(shownIn)}`, `Self-test: ${selfTestLine(selfTested)}`], paint })}\n`)
     if (options.audits !== null && isAudited({ ...options, partial })) writeAudits(options.audits, options.profile)
     say(`took ${shown.timings().map(({ ms, stage }) => `${stage} ${duration(ms)}`).join(", ")}; the gate held at most ${Math.ceil(peakBytes() / 1_048_576)} MiB`)
     return exitCode[result.decision]
   })
 
-/** What becomes of the reports changes no verdict. */
+const leave = (work: string, kept: boolean): void => (kept ? say(`the workspaces are kept in ${work}`) : rmSync(work, { recursive: true, force: true }))
+
+/** By a process of its own, which judges ten runs anew without what this one holds. What becomes of the reports changes no verdict. */
 const writeAudits = (out: string, profile: string): void => {
-  const audited = audit({ folder: join(root, "evidence", "runs"), out, profile, pinned: Either.getOrElse(loadPinnedKeys(pinnedDir), () => []), progress: shown })
-  if (audited === null) say("no audit report was written")
-  else [...audited.lines, ...(audited.problem === null ? [] : [audited.problem])].forEach(say)
+  const stage = shown.stage("audit reports", null)
+  const { status } = spawnSync(process.execPath, [program, "evidence", "audits", "--profile", profile, "--out", out], { cwd: root, env: environment, stdio: ["ignore", 2, 2], timeout: auditsTimeoutMs })
+  stage.done(status === 0 ? "" : "none was written")
 }
+
+const auditsTimeoutMs = 300_000
 
 /** Colours only where somebody looks, and has not asked for none. */
 const paint = process.stdout.isTTY && setting("NO_COLOR") === undefined && setting("TERM") !== "dumb" ? coloured : colourless

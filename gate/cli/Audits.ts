@@ -2,9 +2,7 @@
 import { existsSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { Effect } from "effect"
-import type { PinnedKey } from "../evidence/Keys.ts"
 import { plain } from "../evidence/Plain.ts"
-import type { Progress } from "../Progress.ts"
 import { profiles } from "../Profiles.ts"
 import { collect, publishAudits } from "../report/audit/Publish.ts"
 import { trendMax } from "../report/audit/Runs.ts"
@@ -26,13 +24,19 @@ export const auditsVerb = (given: ReadonlyArray<string>, house: House): Effect.E
     yield* places(positionals, [], `usage: ${auditsUsage}`)
     const { profile } = values
     if (!profiles.has(profile)) return yield* refused(`there is no profile ${plain(profile)}; there are: ${[...profiles.keys()].join(", ")}`)
+    const out = resolve(values.out ?? join(house.root, auditsFolder))
     const folder = resolve(values.runs ?? join(house.root, "evidence", "runs"))
     if (!existsSync(folder)) return yield* refused(`${plain(folder)} does not exist: run the gate first (npm run gate)`)
-    const audited = audit({ folder, out: resolve(values.out ?? join(house.root, auditsFolder)), profile, pinned: yield* pinnedOf(house, values.key), progress: house.progress })
-    if (audited === null) return yield* refused(`${plain(folder)} has no whole run of profile ${profile} that verifies`)
-    if (audited.problem !== null) return yield* refused(audited.problem)
-    if (values.json) printJson(house, { files: audited.files, runs: audited.runs, unused: audited.unused })
-    else for (const line of audited.lines) printLine(house, line)
+    const stage = house.progress.stage("audit reports", null, "bundles")
+    const found = collect({ folder, profile, windowProfile, pinned: yield* pinnedOf(house, values.key), step: (done) => stage.step(done) })
+    stage.done()
+    const unused = found._tag === "Nothing" ? found.unused : found.input.unused
+    unused.forEach(({ name, why }) => house.progress.say(`${name} does not verify and is not used: ${why}`))
+    if (found._tag === "Nothing") return yield* refused(`${plain(folder)} has no whole run of profile ${profile} that verifies`)
+    const { runs } = found.input
+    const files = yield* Effect.try({ try: () => publishAudits(out, found.input), catch: (cause) => refused(`the audit reports were not written: ${cause instanceof Error ? cause.message : String(cause)}`) })
+    if (values.json) printJson(house, { files, runs: runs.length, unused })
+    else printLine(house, `audit reports of ${runs[0].run}, with the trend over ${runs.length} of at most ${trendMax} runs: ${files[0] ?? ""}`)
     return 0
   })
 
@@ -43,40 +47,3 @@ const audited: ReadonlySet<string> = new Set(["release", "full"])
 export const isAudited = ({ out, partial, profile }: { readonly profile: string; readonly partial: boolean; readonly out: string | undefined }): boolean => audited.has(profile) && !partial && out === undefined
 
 export const notAudited = `audit reports are written by whole runs of the profiles ${[...audited].join(" and ")} whose bundle lies in evidence/runs; run this one without --audits`
-
-export interface AuditOptions {
-  readonly folder: string
-  readonly out: string
-  readonly profile: string
-  readonly pinned: ReadonlyArray<PinnedKey>
-  readonly progress: Progress
-}
-
-export interface Audited {
-  readonly files: ReadonlyArray<string>
-  readonly runs: number
-  readonly unused: ReadonlyArray<{ readonly name: string; readonly why: string }>
-  /** What there is to say of it. */
-  readonly lines: ReadonlyArray<string>
-  /** Why nothing was written. */
-  readonly problem: string | null
-}
-
-/** Null where no whole run of the profile verifies: then nothing is written. */
-export const audit = ({ folder, out, pinned, profile, progress }: AuditOptions): Audited | null => {
-  const stage = progress.stage("audit reports", null, "bundles")
-  const found = collect({ folder, profile, windowProfile, pinned, step: (done) => stage.step(done) })
-  stage.done()
-  if (found._tag === "Nothing") {
-    found.unused.forEach(({ name, why }) => progress.say(`${name} does not verify: ${why}`))
-    return null
-  }
-  const { runs, unused } = found.input
-  const passed = unused.map(({ name, why }) => `${name} does not verify and is not used: ${why}`)
-  try {
-    const files = publishAudits(out, found.input)
-    return { files, runs: runs.length, unused, problem: null, lines: [`audit reports of ${runs[0].run}, with the trend over ${runs.length} of at most ${trendMax} runs: ${files[0] ?? ""}`, ...passed] }
-  } catch (cause) {
-    return { files: [], runs: runs.length, unused, lines: passed, problem: `the audit reports were not written: ${cause instanceof Error ? cause.message : String(cause)}` }
-  }
-}

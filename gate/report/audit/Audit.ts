@@ -2,7 +2,7 @@
  * The audit report of the newest whole run of a profile (`docs/audits/`): its decision, the v1.2 gate and the KPI targets with their trend,
  * every finding, and which bundles it was made from. It says nothing that a verified bundle does not prove, and names nothing of the machine.
  */
-import { replayOf } from "../../Simulated.ts"
+import { repeatOf, replayOf } from "../../Simulated.ts"
 import type { Line } from "../../scorecard/Scorecard.ts"
 import { named, sinceWhen } from "../Changes.ts"
 import { byHowMuch, howSure } from "../Findings.ts"
@@ -95,7 +95,7 @@ const findingOf = (line: Line, { detail: { history, scorecard }, profile, runs: 
   const scenarios = history.scenarios.flatMap(({ id, journal }) => (journal === null ? [] : [{ id, journal }]))
   const repeats = repeatsOf(line, {
     scenarios, scorecard, simulation: history.simulation ?? null, repeatSeed: (seed) => replayOf(seed), repeatAll: `npm run gate -- --profile ${profile}`,
-    repeat: (scenario, seed) => `npm run gate -- --profile ${profile} --scenario ${scenario} --seed ${seed}`
+    repeat: (scenario, seed) => repeatOf(profile, scenario, seed)
   })
   return [
     `### ${severityOf(line)}: ${escapeText(line.title)} (${codeSpan(line.id)})`,

@@ -75,13 +75,13 @@ describe("opsgate evidence audits", () => {
     stored(runs, 1)
     const stranger = stored(runs, 2, failing, { key: generateKeyPairSync("ed25519").privateKey })
     appendFileSync(join(stored(runs, 3, failing), "metrics.json"), " ")
-    const { out, report } = await audited(runs)
+    const { err, report } = await audited(runs)
     expect(report.startsWith("# Audit report: GO\n")).toBe(true)
     expect(report).toContain(`- \`${idOf(3).run}-release\`: metrics.json was changed`)
     expect(report).toContain(`- \`${idOf(2).run}-release\`: attestations/decision.dsse.json`)
     expect(report).not.toContain(sumsOf(stranger))
     expect(report).toContain("None: every check of the scorecard passed.")
-    expect(out.match(/does not verify and is not used/g)).toHaveLength(2)
+    expect(err.match(/does not verify and is not used/g)).toHaveLength(2)
   })
 
   it("does not count a run twice that was copied, under whatever name", async () => {
