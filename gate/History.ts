@@ -38,7 +38,7 @@ export const targets = ["running", "claimed", "effect", "stored", "poll", "updat
 export type Target = (typeof targets)[number]
 
 /** How a scenario goes: `gate/chaos/script/` has one file for each. */
-export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "commits", "full_disk", "io_errors", "read_only", "clock", "power_loss", "window", "simulated"] as const
+export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "commits", "own", "full_disk", "io_errors", "read_only", "clock", "power_loss", "window", "simulated"] as const
 export type Script = (typeof scripts)[number]
 
 /** `scenarios/<profile>/<id>.json`; the schema is `scenarios/scenario.schema.json`. */
@@ -254,6 +254,48 @@ export interface WindowRules {
   readonly maintenance: ReadonlyArray<{ readonly from: string; readonly to: string; readonly announced: string; readonly why: string }>
 }
 
+/** A step that a project declares, as its code said it when it was taken. */
+export interface OwnStep {
+  /** `step "charge"`, or the command of a kind. */
+  readonly place: string
+  readonly effect: string
+  readonly timeout: boolean
+  readonly probe: boolean
+}
+
+/**
+ * What a repeat of an act comes to. `begins`: the body of a step began. `append`, `request`, `program`: twice is twice. `replace`, `safe`, `keyed`:
+ * once and twice are the same, or the act carries a key of its own.
+ */
+export const actSorts = ["begins", "append", "request", "program", "replace", "safe", "keyed"] as const
+
+/** The code of a project acted on the world outside, or a body began; written down within its process, and not by the product. */
+export interface Act {
+  readonly task: string
+  /** A step, or between which steps. */
+  readonly place: string
+  /** Whether the place is a step. */
+  readonly step: boolean
+  /** One time through the place. */
+  readonly pass: string
+  /** Counts the acts of a pass. */
+  readonly n: number
+  /** Null: the body began. */
+  readonly what: string | null
+  readonly sort: (typeof actSorts)[number]
+  /** Whether it carried the dispatch key of its step. */
+  readonly keyed: boolean
+}
+
+/** What is known of a kind of a project that was killed at every commit. */
+export interface OwnHistory {
+  readonly kind: string
+  /** Every kind of the project, and why it was not played; null for what was. */
+  readonly kinds: ReadonlyArray<{ readonly kind: string; readonly unjudged: string | null }>
+  readonly steps: ReadonlyArray<OwnStep>
+  readonly acts: ReadonlyArray<Act>
+}
+
 export interface Journal {
   readonly v: 1
   readonly scenario: Scenario
@@ -278,6 +320,8 @@ export interface Journal {
   readonly operations?: ReadonlyArray<Operation>
   /** Every point at which the process was to be killed, as a run without a kill enumerated them. */
   readonly points?: ReadonlyArray<string>
+  /** Only of a project of somebody's own. */
+  readonly own?: OwnHistory
   /** By name, the kinds of its configuration. */
   readonly kinds?: Readonly<Record<string, DeclaredKind>>
   /** Only of a scenario that breaks what the product stands on, with tools of the operating system. */

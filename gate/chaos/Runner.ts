@@ -38,7 +38,7 @@ const elsewhere = (how: string) => () => new ScenarioStuck({ waitedFor: `a scena
 const scripts = {
   restart, pause, replay, standstill, polls, reports, commits,
   full_disk: fullDisk, io_errors: ioErrors, read_only: readOnlyDisk, clock, power_loss: powerLoss,
-  window: elsewhere("read"), simulated: elsewhere("simulated")
+  own: elsewhere("of somebody's own project"), window: elsewhere("read"), simulated: elsewhere("simulated")
 } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
 
 export interface RunnerOptions {

@@ -5,7 +5,7 @@
  */
 import { Either, ParseResult, Schema } from "effect"
 import type { ParseOptions } from "effect/SchemaAST"
-import { type ChatHistory, type ControlTests, type Effect, faultClasses, scripts, type Journal, type LogEvent, mutantFamilies, operationNames, type RunHistory, type ScenarioHistory, type SelfTest, type Simulation, standings, targets, trialKinds, worlds } from "../History.ts"
+import { actSorts, type ChatHistory, type ControlTests, type Effect, faultClasses, scripts, type Journal, type LogEvent, mutantFamilies, operationNames, type OwnHistory, type RunHistory, type ScenarioHistory, type SelfTest, type Simulation, standings, targets, trialKinds, worlds } from "../History.ts"
 import { type Files, inOrder } from "./Files.ts"
 import { Digest } from "./Manifest.ts"
 import { clip } from "./Plain.ts"
@@ -104,6 +104,22 @@ const Chat: Schema.Schema<ChatHistory> = Schema.Struct({
   violations: Schema.Array(Schema.Struct({ at: Schema.Int, scope: Schema.String, method: Schema.String, early: Schema.Boolean }))
 })
 
+const Own: Schema.Schema<OwnHistory> = Schema.Struct({
+  kind: Schema.NonEmptyString,
+  kinds: Schema.Array(Schema.Struct({ kind: Schema.NonEmptyString, unjudged: Schema.NullOr(Schema.String) })),
+  steps: Schema.Array(Schema.Struct({ place: Schema.NonEmptyString, effect: Schema.String, timeout: Schema.Boolean, probe: Schema.Boolean })),
+  acts: Schema.Array(Schema.Struct({
+    task: Schema.NonEmptyString,
+    place: Schema.NonEmptyString,
+    step: Schema.Boolean,
+    pass: Schema.NonEmptyString,
+    n: Schema.Int,
+    what: Schema.NullOr(Schema.String),
+    sort: Schema.Literal(...actSorts),
+    keyed: Schema.Boolean
+  }))
+})
+
 export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
   v: Schema.Literal(1),
   scenario: ScenarioSchema,
@@ -154,6 +170,7 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     answer: Schema.NullOr(Schema.String)
   }))),
   points: maybe(Schema.Array(Schema.NonEmptyString)),
+  own: maybe(Own),
   kinds: maybe(Schema.Record({
     key: Schema.String,
     value: Schema.Struct({ attempts: Schema.Int, base_ms: Schema.Int, cap_ms: Schema.Int, approval_ttl_ms: Schema.Int, fails: Schema.Boolean })

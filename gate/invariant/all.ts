@@ -20,6 +20,7 @@ import { faultsHit } from "./faultsHit.ts"
 import { fullDiskSurvived } from "./fullDiskSurvived.ts"
 import { ioErrorsSurvived } from "./ioErrorsSurvived.ts"
 import { jobsConserved } from "./jobsConserved.ts"
+import { kindsJudged } from "./kindsJudged.ts"
 import { lateWritesSeen } from "./lateWritesSeen.ts"
 import { leasesRespected } from "./leasesRespected.ts"
 import { legalTransitions } from "./legalTransitions.ts"
@@ -36,6 +37,7 @@ import { runsApproved } from "./runsApproved.ts"
 import { runtimeMutantsCaught } from "./runtimeMutantsCaught.ts"
 import { scenariosComplete } from "./scenariosComplete.ts"
 import { singleOwner } from "./singleOwner.ts"
+import { stepsActOnce } from "./stepsActOnce.ts"
 import { stepsCommittedOnce } from "./stepsCommittedOnce.ts"
 import { stepsNotRestarted } from "./stepsNotRestarted.ts"
 import { summariesAgree } from "./summariesAgree.ts"
@@ -67,6 +69,7 @@ export const invariants = {
   fullDiskSurvived,
   ioErrorsSurvived,
   jobsConserved,
+  kindsJudged,
   lateWritesSeen,
   leasesRespected,
   legalTransitions,
@@ -83,6 +86,7 @@ export const invariants = {
   runtimeMutantsCaught,
   scenariosComplete,
   singleOwner,
+  stepsActOnce,
   stepsCommittedOnce,
   stepsNotRestarted,
   summariesAgree,
