@@ -2,13 +2,8 @@
  * The policy of who deploys: deny, unless a bundle that verifies wholly, with a verification summary that says PASSED by a pinned key, is about exactly
  * this artifact. It trusts the pinned keys and the scorecard that is asked for, and nothing that lies in the bundle.
  */
-import { DateTime, Either, Schema } from "effect"
-import { verifyEnvelope } from "../evidence/Dsse.ts"
+import { DateTime, Either } from "effect"
 import type { PinnedKey } from "../evidence/Keys.ts"
-import { vsaType } from "../evidence/Predicates.ts"
-import { decodeJson, decodeUtf8 } from "../evidence/Reader.ts"
-import { statementType } from "../evidence/Statement.ts"
-import { vsaFile } from "../evidence/Sums.ts"
 import { type Opened, type Verification, verifyOpened } from "../evidence/Verifier.ts"
 import { why } from "../report/Wording.ts"
 import { expiryOf } from "../scorecard/Waivers.ts"
@@ -32,7 +27,10 @@ export interface Denied {
 
 export type Granted = Extract<Verification, { readonly _tag: "Verified" }>
 
-/** Every demand is met, or the first that is not. */
+/**
+ * Every demand is met, or the first that is not. The verifier makes the verification summary again from the decision, so a bundle that verifies
+ * with a GO has one that says PASSED of its artifact, by the key that signed both.
+ */
 export const demanded = (bundle: Opened, demand: Demand): Either.Either<Granted, Denied> => {
   const found = verifyOpened(bundle, { pinned: demand.pinned })
   if (found._tag === "NotABundle") return Either.left({ exit: 2, why: found.why })
@@ -40,7 +38,7 @@ export const demanded = (bundle: Opened, demand: Demand): Either.Either<Granted,
     const more = found.total === 1 ? "" : `, and ${found.total - 1} more`
     return Either.left({ exit: 1, why: `the bundle does not verify: ${found.problems[0] ?? "nothing in it is sound"}${more}` })
   }
-  const denied = aboutAnother(found, demand) ?? undecided(found) ?? unsummarised(bundle, found, demand) ?? otherwiseJudged(found, demand) ?? overWaived(found, demand) ?? tooOld(found, demand)
+  const denied = aboutAnother(found, demand) ?? undecided(found) ?? otherwiseJudged(found, demand) ?? overWaived(found, demand) ?? tooOld(found, demand)
   return denied === null ? Either.right(found) : Either.left(denied)
 }
 
@@ -51,26 +49,6 @@ const aboutAnother = ({ release }: Granted, { artifact }: Demand): Denied | null
 const undecided = ({ decision, result }: Granted): Denied | null => {
   if (decision === "GO") return null
   return { exit: decision === "NO-GO" ? 1 : 2, why: `the verdict is ${decision}: ${why(result)}` }
-}
-
-const Vsa = Schema.Struct({
-  _type: Schema.Literal(statementType),
-  subject: Schema.Array(Schema.Struct({ name: Schema.String, digest: Schema.Record({ key: Schema.String, value: Schema.String }) })),
-  predicateType: Schema.Literal(vsaType),
-  predicate: Schema.Struct({ verificationResult: Schema.String })
-})
-
-// The verifier has made the summary again and compared. That it says PASSED, of this artifact and by a pinned key, is the policy, and is asked here.
-const unsummarised = ({ files }: Opened, { by }: Granted, { artifact, pinned }: Demand): Denied | null => {
-  const bytes = files.get(vsaFile)
-  const said = Either.gen(function*() {
-    const signed = yield* verifyEnvelope(Buffer.from(bytes ?? "").toString("utf8"), pinned)
-    const text = yield* decodeUtf8(vsaFile, signed.payload)
-    return { vsa: yield* decodeJson(Vsa, vsaFile, text), signer: signed.by }
-  })
-  const passed = Either.getOrNull(said)
-  const holds = passed !== null && passed.signer.fingerprint === by.fingerprint && passed.vsa.predicate.verificationResult === "PASSED" && passed.vsa.subject.some(({ digest }) => digest["sha256"] === artifact.sha256)
-  return holds ? null : { exit: 1, why: `no verification summary of the signer says PASSED of ${artifact.name}` }
 }
 
 const otherwiseJudged = ({ result, scorecardSha256 }: Granted, demand: Demand): Denied | null =>

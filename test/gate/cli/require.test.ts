@@ -61,6 +61,7 @@ describe("opsgate evidence require", () => {
   const other = file("other.tgz", "something else")
   const unsigned = resigned(honest(), (statement) => statement)
   unsigned.delete("attestations/vsa.dsse.json")
+  const summarisedBy = (dir: string) => broken((to) => cpSync(join(dir, "attestations/vsa.dsse.json"), join(to, "attestations/vsa.dsse.json")))
   const torn = file("vsa.dsse.json", readFileSync(join(go, "attestations/vsa.dsse.json")))
   const failed = (): ReturnType<typeof honest> => {
     const files = honest()
@@ -87,6 +88,8 @@ describe("opsgate evidence require", () => {
     ["a file too many", 1, "the bundle does not verify: ", ["--bundle", broken((dir) => writeFileSync(join(dir, "extra"), ""))]],
     ["a link in it", 1, "is a symbolic link", ["--bundle", broken((dir) => symlinkSync("/etc/passwd", join(dir, "link")))]],
     ["a bundle without its summary", 1, "attestations/vsa.dsse.json is missing", ["--bundle", forge(unsigned)]],
+    ["a summary of another bundle by the same key", 1, "attestations/vsa.dsse.json says something else", ["--bundle", summarisedBy(written((input) => ({ ...input, run: "20261121-1", release: { ...input.release, sha256: sha256("another"), content: null } })))]],
+    ["a summary by a foreign key", 1, "attestations/vsa.dsse.json: it is not signed by a pinned key", ["--bundle", summarisedBy(written((input) => ({ ...input, key: generateKeyPairSync("ed25519").privateKey })))]],
     ["a decision that the evidence does not bear out", 1, "the bundle does not verify: ", ["--bundle", forge(failed())]],
     ["a summary alone", 2, "is no bundle, and not the attestations/vsa.dsse.json of one", ["--bundle", torn]],
     ["another file of a bundle", 2, "is no bundle, and not the attestations/vsa.dsse.json of one", ["--bundle", join(go, "attestations/decision.dsse.json")]],
