@@ -39,7 +39,6 @@ export const difference = (old: Claims, now: Claims, unverified: ReadonlyArray<s
     ...(old.scorecard !== null && now.scorecard !== null && old.scorecard.name !== now.scorecard.name ? [`another scorecard: ${old.scorecard.name} → ${now.scorecard.name}`] : []),
     ...(old.about !== null && now.about !== null && old.about.profile !== now.about.profile ? [`another profile: ${old.about.profile} → ${now.about.profile}`] : []),
     ...scorecard.filter((change) => change.red).map(sentenceOf),
-    ...lostChecks(old, now, scorecard),
     ...lostPopulation(old, now)
   ]
   const fell = decision.old !== null && decision.new !== null && decisionRank[decision.new] > decisionRank[decision.old]
@@ -51,13 +50,6 @@ const decisionRank = { "GO": 0, "INSUFFICIENT": 1, "NO-GO": 2 } as const satisfi
 
 const unreadable = (which: string, { about, decided, scorecard }: Claims): ReadonlyArray<string> =>
   Object.entries({ manifest: about, verdicts: decided, scorecard }).flatMap(([what, found]) => (found === null ? [`${which} has no ${what} that can be read`] : []))
-
-// A verdict that is there no more, although the scorecard does not say that the check went.
-const lostChecks = (old: Claims, now: Claims, scorecard: ReadonlyArray<Change>): ReadonlyArray<string> => {
-  const there = new Set(now.decided?.lines.map(({ id }) => id))
-  const told = new Set(scorecard.flatMap(({ check, kind }) => (kind === "check_removed" && check !== null ? [check] : [])))
-  return now.decided === null ? [] : (old.decided?.lines ?? []).filter(({ id }) => !there.has(id) && !told.has(id)).map(({ id }) => `${id}: its verdict is gone`)
-}
 
 // Less was played than before: what does not fail there proves less.
 const lostPopulation = (old: Claims, now: Claims): ReadonlyArray<string> => {

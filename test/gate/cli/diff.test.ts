@@ -37,6 +37,14 @@ describe("opsgate evidence diff", () => {
     expect(exit).toBe(1)
     expect(told.findings.map(({ id, turn }: { readonly id: string; readonly turn: string }) => `${turn} ${id}`)).toContain("Newly insufficient complete")
     expect(told.red).toEqual(["population: scenario calm is gone"])
+    const unhit = written((input) => input, { ...failing, scenarios: failing.scenarios.map((one) => ({ ...one, journal: { ...one.journal, faults: [] } })) })
+    expect(await diff(bad, unhit)).toMatchObject({ exit: 1, told: { decision: { old: "NO-GO", new: "NO-GO" }, red: [], worse: true } })
+  })
+
+  it("counts a decision that fell as worse, although every verdict is what it was", async () => {
+    const scorecardText = JSON.stringify({ ...scorecard, waivers: [{ check: "ends", owner: "ada", reason: "it is known", expires: "2026-11-30" }] })
+    const [waived, expired] = [failing, { ...failing, scenarios: failing.scenarios.map((one) => ({ ...one, journal: { ...one.journal, ended_at: Date.UTC(2026, 11, 1) } })) }].map((from) => written((input) => input, { ...from, scorecardText }))
+    expect(await diff(waived ?? "", expired ?? "")).toMatchObject({ exit: 1, told: { decision: { old: "GO", new: "NO-GO" }, findings: [{ turn: "Ongoing", id: "ends" }], red: [], worse: true } })
   })
 
   it.each([

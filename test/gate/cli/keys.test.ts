@@ -126,10 +126,10 @@ describe("opsgate keys rotate", () => {
 describe("the statement of a rotation", () => {
   const pair = () => generateKeyPairSync("ed25519").privateKey
   const [old, next, other] = [pair(), pair(), pair()]
-  const statement = (change: (predicate: Record<string, unknown>) => object = (predicate) => predicate, by = old): string => {
+  const statement = (change: (predicate: Record<string, unknown>) => object = (predicate) => predicate, by = old, name = fingerprint(next)): string => {
     const { payload } = JSON.parse(Either.getOrThrow(signRotation(old, next, 5)))
     const said = JSON.parse(Buffer.from(payload, "base64").toString("utf8"))
-    return Either.getOrThrow(signEnvelope(Buffer.from(JSON.stringify({ ...said, predicate: change(said.predicate) })), by))
+    return Either.getOrThrow(signEnvelope(Buffer.from(JSON.stringify({ ...said, subject: [{ ...said.subject[0], name }], predicate: change(said.predicate) })), by))
   }
   const shown = async (text: string) => {
     const pinnedDir = pinnedFolder(old, next)
@@ -153,6 +153,7 @@ describe("the statement of a rotation", () => {
 
   it.each([
     ["a successor that is not the key in it", statement((predicate) => ({ ...predicate, successor: fingerprint(other) })), "names another successor"],
+    ["another successor at both places", statement((predicate) => ({ ...predicate, successor: fingerprint(other) }), old, fingerprint(other)), "names another successor"],
     ["another key than it says", statement((predicate) => ({ ...predicate, public_key: publicPem(other) })), "names another successor"],
     ["no instant", statement((predicate) => ({ ...predicate, at_ms: undefined })), "at_ms"],
     ["a changed payload", statement().replace(/"payload": ".{8}/, "\"payload\": \"AAAAAAAA"), "its signature does not fit"]
