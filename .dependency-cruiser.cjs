@@ -73,8 +73,8 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: "node_modules" },
-    // The peers of the benches have a package of their own, which is not installed with the house.
-    exclude: { path: "^test/bench/peers/" },
+    // The peers of the benches have a package of their own, which is not installed with the house. An example project finds the house as whoever installs it.
+    exclude: { path: "^test/(bench/peers|projects)/" },
     tsConfig: { fileName: "tsconfig.json" },
     tsPreCompilationDeps: true
   }

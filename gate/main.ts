@@ -23,6 +23,7 @@ import { readRun } from "./evidence/Reader.ts"
 import type { House } from "./cli/House.ts"
 import { readCard } from "./cli/Card.ts"
 import { pinPublic } from "./cli/Pin.ts"
+import { asksForOwn, ownUsage, ownVerb } from "./cli/Own.ts"
 import { simulateUsage, simulateVerb } from "./cli/Simulate.ts"
 import { verbOf } from "./cli/Verbs.ts"
 import { compared } from "./Compared.ts"
@@ -276,11 +277,13 @@ const surroundings = (partial: boolean): Environment => ({
   peak_rss_bytes: peakBytes()
 })
 
+/** What stands beside runs that are no release. */
+const aside = { root, program, env: environment, version, board: boardName, card: readScorecard, key: signingKey, commit: commitOf, controlTests, progress: shown, shipped: () => shippedFrom(root, version, undefined), surroundings: () => surroundings(false), say }
+
 /** Judges a window of production. */
 const gateWindow = (asked: Asked, json: boolean) =>
   Effect.gen(function*() {
-    const house = { root, program, env: environment, version, board: boardName, card: readScorecard, key: signingKey, commit: commitOf, controlTests, progress: shown, shipped: () => shippedFrom(root, version, undefined), surroundings: () => surroundings(false), say }
-    const { boardResult, dir, red, result, run, window } = yield* Effect.catchTag(judgeWindow(asked, house), "WindowRefused", ({ message }) => new Usage({ text: message }))
+    const { boardResult, dir, red, result, run, window } = yield* Effect.catchTag(judgeWindow(asked, aside), "WindowRefused", ({ message }) => new Usage({ text: message }))
     process.stdout.write(json ? `${JSON.stringify({ run, bundle: dir, window, result, board: boardResult })}\n` : `${renderSummary({ run, profile: windowProfile, result, boardResult, bundle: dir, red, paint })}\n`)
     return exitCode[result.decision]
   })
@@ -296,6 +299,7 @@ const publishLatest = (dir: string, latest: unknown, publish: boolean): void => 
 
 const usage = `usage: opsgate gate [--profile ${[...profiles.keys()].join("|")}] [--scenario ID] [--seed N] [--scorecard FILE] [--artifact FILE] [--out DIR] [--key FILE] [--audits DIR | --no-audits] [--keep] [--json]
        opsgate gate --window 7d [--db FILE | --config FILE] [--until INSTANT] [--scorecard FILE] [--out DIR] [--key FILE] [--json]
+       ${ownUsage}
        opsgate gate --self-test [--json]
        ${simulateUsage}
        opsgate verify --help, opsgate evidence --help, opsgate keys --help`
@@ -328,6 +332,7 @@ const chosen = (words: ReadonlyArray<string>): Effect.Effect<Effect.Effect<numbe
         if (db !== undefined && config !== undefined) return Effect.fail(new Usage({ text: "--db names the file itself, --config where to find it: one of them is enough" }))
         return gateWindow({ length, until, db, config, scorecard, out, key }, json)
       }
+      if (asksForOwn(rest)) return Effect.mapError(ownVerb(rest, aside, { key: keyByDefault, paint, print: (words) => void process.stdout.write(words) }), ({ message }) => new Usage({ text: message }))
       if (rest.includes("--self-test")) return checked(parseArgs({ args: rest, options: { "self-test": flag, json: flag } }).values.json)
       if (rest.some((word) => /^--simulate(=|$)/.test(word))) {
         return Effect.mapError(simulateVerb(rest, house), ({ message }) => new Usage({ text: message }))

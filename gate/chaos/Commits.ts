@@ -12,14 +12,14 @@ import { Clock, Effect, Fiber, type Scope } from "effect"
 import type { Request, Row } from "../History.ts"
 import { dispatch, type Errand } from "./Asking.ts"
 import { serve, type Server, type Workspace } from "./Product.ts"
-import { record, type Stage, type StageFailed, until } from "./Stage.ts"
+import { record, ScenarioStuck, type Stage, type StageFailed, until } from "./Stage.ts"
 import { watchRows } from "./Sampler.ts"
 
 /** Instants of a transaction: before it begins, when all is written and nothing committed, and when it is committed and nobody knows. */
 export const instants = ["before_begin", "before_commit", "after_commit"] as const
 
-export const pointsOf = (commits: number): ReadonlyArray<string> =>
-  Array.from({ length: commits }, (_, index) => instants.map((instant) => `${index + 1} ${instant}`)).flat()
+export const pointsOf = (commits: number, at: ReadonlyArray<(typeof instants)[number]> = instants): ReadonlyArray<string> =>
+  Array.from({ length: commits }, (_, index) => at.map((instant) => `${index + 1} ${instant}`)).flat()
 
 /** What a kill at every commit needs to know of the task. */
 export interface Killed {
@@ -31,6 +31,8 @@ export interface Killed {
   readonly before: ReadonlyArray<string>
   /** How long a run may take until it rests, in milliseconds. */
   readonly patienceMs: number
+  /** At which instants of a transaction; at all, if absent. */
+  readonly instants?: ReadonlyArray<(typeof instants)[number]>
   /** At which of the points the process is killed; at all of them, if absent. */
   readonly only?: (point: string) => boolean
 }
@@ -97,9 +99,11 @@ export const killAtEveryCommit = (stage: Stage, killed: Killed): Effect.Effect<v
         return task
       })
 
-    yield* rest(yield* start("0 count"))
+    const undisturbed = yield* rest(yield* start("0 count"))
+    const { state } = latest().find(({ id }) => id === undisturbed) ?? { state: "unknown" }
+    if (state !== "SUCCEEDED") return yield* new ScenarioStuck({ waitedFor: `the run that nobody disturbs to succeed: it is ${state}` })
     order(workspace, "")
-    const points = pointsOf(linesUnder(workspace, "0 count").filter((line) => line.includes('"after_commit"')).length)
+    const points = pointsOf(linesUnder(workspace, "0 count").filter((line) => line.includes('"after_commit"')).length, killed.instants)
     stage.points.push(...points)
     for (const point of killed.only === undefined ? points : points.filter(killed.only)) {
       for (let tries = 1; tries <= triesMax && !stage.faults.some((fault) => fault.point === point && fault.hit.length > 0); tries++) {

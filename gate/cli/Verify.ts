@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { sha256 } from "../evidence/Canonical.ts"
 import { verificationExit, verify } from "../evidence/Verifier.ts"
 import { profiles } from "../Profiles.ts"
+import { ownCard } from "../own/Gate.ts"
 import { windowCard } from "../window/Gate.ts"
 import { type House, pinnedOf, places, printJson, printLine, words, type WordsRefused } from "./House.ts"
 
@@ -37,6 +38,6 @@ export const verifyVerb = (given: ReadonlyArray<string>, house: House): Effect.E
 
 /** The signer chose the scorecard; whoever relies on the verdict wants to know whether it is one of his own. */
 const scorecardLine = (root: string, digest: string): string => {
-  const own = [...[...profiles.values()].map(({ scorecard }) => scorecard), windowCard].find((name) => sha256(readFileSync(join(root, "scorecards", name))) === digest)
+  const own = [...[...profiles.values()].map(({ scorecard }) => scorecard), windowCard, ownCard].find((name) => sha256(readFileSync(join(root, "scorecards", name))) === digest)
   return own === undefined ? `CAUTION: the scorecard (sha256 ${digest}) is none of those in ${join(root, "scorecards")}` : `judged by scorecards/${own} as it stands here`
 }

@@ -2,7 +2,7 @@
  * A small run in which everything occurs that the oracles watch, rightly: approvals, steps, a child, a fork, ticks, a death, a rescue, a late
  * write, a chat, and a scenario without faults. One thing of it is broken at a time.
  */
-import { type Effect, type Journal, type LogEvent, type RunHistory, type ScenarioHistory, type Trial, type TrialKind, trialKinds } from "../../gate/History.ts"
+import { type Effect, type Journal, type LogEvent, type OwnHistory, type RunHistory, type ScenarioHistory, type Trial, type TrialKind, trialKinds } from "../../gate/History.ts"
 import { Recount } from "../../gate/invariant/Recount.ts"
 import {
   asked, askedAbout, because, burst, call, chain, chatting, commanded, done, type Draft, epoch, event, fault, intent, keyOf, lived, polled, queued, approved, queuedAgain, request, requested, running, scenario,
@@ -135,7 +135,15 @@ const talk = (): ScenarioHistory => scenario({
   }
 })
 
-const quiet = (): ScenarioHistory => scenario({ id: "quiet", events: [epoch(1), ...lived("q1")], effects: [started("q1"), done("q1")], journal: { requests: [request("q1")] } })
+/** Of a project whose step was seen to do once what it does. */
+export const own: OwnHistory = {
+  kind: "sell",
+  kinds: [{ kind: "sell", unjudged: null }],
+  steps: [{ place: 'step "charge"', effect: "idempotent", timeout: true, probe: false }],
+  acts: [{ task: "q1", place: 'step "charge"', step: true, pass: "1", n: 0, what: "appends to bank.txt", sort: "append", keyed: false }]
+}
+
+const quiet = (): ScenarioHistory => scenario({ id: "quiet", events: [epoch(1), ...lived("q1")], effects: [started("q1"), done("q1")], journal: { requests: [request("q1")], own } })
 
 export type Bed = "work" | "talk" | "quiet"
 

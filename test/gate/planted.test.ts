@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import type { Effect, Trial, TrialKind } from "../../gate/History.ts"
 import { invariants } from "../../gate/invariant/all.ts"
 import { subjectOf } from "../../gate/scorecard/Measures.ts"
-import { begins, type Change, garden, tickAt } from "./Garden.ts"
+import { begins, type Change, garden, own, tickAt } from "./Garden.ts"
 import { call, commanded, done, type Draft, event, kindOf, queuedAgain, requested, running, started } from "./invariant/Story.ts"
 
 type Oracle = Exclude<keyof typeof invariants, "checksCanFail" | "mutantsCaught" | "runtimeMutantsCaught">
@@ -77,6 +77,7 @@ const plants: Readonly<Record<Oracle, ReadonlyArray<Plant>>> = {
   fullDiskSurvived: [{ what: "something began on a full disk", change: tried("full_disk", { looks: [{ what: "the server", promised: ["goes on"], seen: "ended" }] }) }],
   ioErrorsSurvived: [{ what: "a server went on after a sync that failed", change: tried("io_error", { looks: [{ what: "the server", promised: ["goes on"], seen: "ended" }] }) }],
   jobsConserved: [{ what: "a job was acknowledged and lost", change: { journal: ({ requests }) => ({ requests: [...requests, { key: "ghost", kind: "exec", class: "light", task: "ghost", expect: { states: ["SUCCEEDED"], done_min: 0, done_max: 1 } }] }) }, also: { tasksEndRight: "what is lost has not ended either" } }],
+  kindsJudged: [{ what: "a kind of a project left nothing", change: { bed: "quiet", journal: () => ({ own: { ...own, kinds: [...own.kinds, { kind: "refund", unjudged: null }] } }) } }],
   lateWritesSeen: [{ what: "nobody ever wrote late", change: { log: nth(isOf("write.fenced", "t1"), () => [event("note", null)]) }, also: { everythingOccurs: "a late write is one of what has to occur", summariesAgree: "late writes are counted there too" } }],
   leasesRespected: [
     { what: "a run was taken from its owner in the same epoch", change: { log: nth(isOf("task.running", "t1"), says({ epoch: 2 })) }, also: { tokensMonotonic: "it was claimed under an epoch that had not begun" } },
@@ -102,6 +103,7 @@ const plants: Readonly<Record<Oracle, ReadonlyArray<Plant>>> = {
     { what: "the outcome of a step is stored twice", change: { log: nth(isOf("step.succeeded", "w1"), (draft) => [draft, draft]) }, also: { summariesAgree: "it saw an event less than there is" } },
     { what: "a step has another name than it had", change: { log: nth(isOf("step.succeeded", "w1"), says({ name: "renamed" })) } }
   ],
+  stepsActOnce: [{ what: "a step of a project did twice what it may do once", change: { bed: "quiet", journal: () => ({ own: { ...own, acts: ["1", "2"].flatMap((pass) => own.acts.map((act) => ({ ...act, pass }))) } }) } }],
   stepsNotRestarted: [
     { what: "a step begins again that has succeeded", change: { log: nth(isOf("task.succeeded", "w1"), (draft) => [begins("w1", 1, { attempt: 1, generation: 2 }), draft]) }, also: { summariesAgree: "its last event is another" } },
     { what: "a fork begins a step that it took over", change: { log: nth(isOf("task.succeeded", "f1"), (draft) => [begins("f1", 1), draft]) }, also: { summariesAgree: "its last event is another" } }

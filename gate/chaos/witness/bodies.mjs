@@ -94,7 +94,7 @@ const asked = (method, url, headers, words) => {
   acted(`${method} ${url}`, own ? "keyed" : sortOf(method), [...words, ...headers.map(([, value]) => String(value))])
 }
 
-for (const [owner, protocol] of [[http, "http"], [https, "https"]]) {
+const requesting = (owner, protocol) => {
   for (const name of ["request", "get"]) {
     const call = owner[name]
     owner[name] = (...given) => {
@@ -114,11 +114,13 @@ for (const [owner, protocol] of [[http, "http"], [https, "https"]]) {
     }
   }
 }
+requesting(http, "http")
+requesting(https, "https")
 
 const { fetch } = globalThis
 globalThis.fetch = (input, init = {}) => {
   const request = input instanceof Request ? input : null
-  const url = new URL(request?.url ?? String(input))
+  const url = new URL(typeof input === "string" ? input : input instanceof URL ? input.href : input.url)
   const headers = [...new Headers(init.headers ?? request?.headers ?? [])]
   asked((init.method ?? request?.method ?? "GET").toUpperCase(), `${url.origin}${url.pathname}`, headers, [url.href, textOf(init.body)])
   return fetch(input, init)
@@ -208,7 +210,9 @@ const placed = (ctx, kind, isAsync, body) => {
 
 const examplesOf = (schema) => {
   const found = schema?.ast?.annotations?.[Symbol.for("effect/annotation/Examples")]
-  return Array.isArray(found) && found.length > 0 ? found[0] : undefined
+  if (Array.isArray(found) && found.length > 0) return found[0]
+  // Only the empty object fits a struct without members.
+  return typeof schema?.fields === "object" && Object.keys(schema.fields).length === 0 ? {} : undefined
 }
 
 /** The namespace `Task`, with tasks that are seen. */

@@ -4,6 +4,7 @@ import { acceptanceTable } from "../../../gate/scorecard/Bounds.ts"
 import { parseScorecard } from "../../../gate/scorecard/Decode.ts"
 import { measureNames } from "../../../gate/scorecard/Measures.ts"
 import oracles from "../../../scorecards/oracles.json" with { type: "json" }
+import own from "../../../scorecards/own.json" with { type: "json" }
 import quick from "../../../scorecards/quick.json" with { type: "json" }
 import spine from "../../../scorecards/spine.json" with { type: "json" }
 import kpi from "../../../scorecards/v1.2-kpi.json" with { type: "json" }
@@ -76,7 +77,7 @@ describe("parseScorecard", () => {
 
 describe("the scorecards", () => {
   it("use every measure that there is", () => {
-    const used = [spine, full, kpi, oracles].flatMap(({ checks }) => checks.flatMap(({ measure }) => measure ?? []))
+    const used = [spine, full, kpi, oracles, own].flatMap(({ checks }) => checks.flatMap(({ measure }) => measure ?? []))
     expect([...new Set(used)].toSorted()).toEqual(measureNames)
   })
 
