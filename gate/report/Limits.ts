@@ -18,7 +18,7 @@ const words = {
   clock: "clocks that are set"
 } as const satisfies Record<FaultClass, string>
 
-/** Nothing of this machine can be made to do these, and then be asked what came of it. */
+/** For these there is no class of faults; what gets one leaves this list. */
 const never = ["power cuts", "broken hardware"] as const
 
 const isClass = (name: string): name is FaultClass => name in words

@@ -69,6 +69,7 @@ describe("the charts of a run", () => {
     const evil = "<x onload=\"a\">&\u202e\u0007"
     const text = textOf("checks", { result: { ...result, lines: result.lines.map((line) => ({ ...line, id: evil })) } })
     expect(text).toContain("&lt;x onload=&quot;a&quot;&gt;&amp;⟨U+202E⟩⟨U+0007⟩")
-    expect(text).not.toContain(evil)
+    expect(text).not.toContain("<x onload")
+    expect(text).not.toContain("\u202e")
   })
 })
