@@ -73,7 +73,7 @@ const namedStep = (call: string, text: string, folder: string, line: number): St
   if (from === null) return null
   if (call === "openat" && text.includes("O_CREAT")) return { op: "create", line, file: from }
   if (call === "unlink" || call === "unlinkat") return { op: "unlink", line, file: from }
-  return /^rename/.test(call) && to !== null ? { op: "rename", line, file: from, to } : null
+  return call.startsWith("rename") && to !== null ? { op: "rename", line, file: from, to } : null
 }
 
 // Files of the data folder itself: what is deeper belongs to runs, which are no part of the store.

@@ -16,7 +16,7 @@ import { prepare } from "../Workload.ts"
 /** One after the other, in seconds from the right time. */
 const offsets = [7200, 0, -7200, 0] as const
 /** Long enough that the step is on record before the command ends. */
-const workMs = 4000
+const workMs = 8000
 const patienceMs = 20_000
 /** A schedule that is never due in a scenario. */
 const waker = "leap-day"
@@ -38,9 +38,9 @@ export const clock = (stage: Stage) =>
     const latest = yield* watchRows(workspace)
     for (let round = 0; round < trials; round++) {
       const [from, to] = [offsets[(round + offsets.length - 1) % offsets.length] ?? 0, offsets[round % offsets.length] ?? 0]
+      const before = yield* tally(stage)
       yield* askFor(stage, plainTask(stage, "heavy.git", workMs))
       yield* until("an effect in progress", Effect.sync(() => (effectsInProgress(stage).size > 0 ? true : null)), 10, patienceMs)
-      const before = yield* tally(stage)
       yield* set(to)
       yield* wake(stage, round)
       const { task } = yield* askFor(stage, plainTask(stage, "light.sh", 10))
@@ -66,7 +66,7 @@ export const clock = (stage: Stage) =>
 
 // Steps are noticed within a minute, the longest nap of the loop of schedules. A command about a schedule wakes it at once.
 const wake = (stage: Stage, round: number) =>
-  Effect.forEach(["pause", "resume"], (op) => opsgate(stage.workspace, "schedule", op, waker, "--key", `${op} ${round}`, ...(op === "pause" ? ["--reason", "the clock was set"] : [])))
+  opsgate(stage.workspace, "schedule", round % 2 === 0 ? "pause" : "resume", waker, "--key", `wake ${round}`, ...(round % 2 === 0 ? ["--reason", "the clock was set"] : []))
 
 const tally = (stage: Stage) =>
   Effect.map(eventsText(stage.workspace), (text) => {

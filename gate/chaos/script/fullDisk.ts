@@ -21,14 +21,22 @@ export const fullDisk = (stage: Stage) =>
     for (let round = 1; round <= trials; round++) yield* Effect.scoped(oneRound(stage))
   })
 
+// Each round has a server of its own, and nobody else reads when it ends: a log that has grown once would have room for a while.
 const oneRound = (stage: Stage) =>
   Effect.gen(function*() {
+    const server = yield* serve(stage.workspace)
+    const trial = yield* Effect.scoped(filled(stage))
+    yield* server.signal("SIGTERM")
+    yield* server.ended
+    tried(stage, trial, String(stage.trials.length))
+  })
+
+const filled = (stage: Stage) =>
+  Effect.gen(function*() {
     const { scenario: { workload: { concurrency } }, workspace } = stage
-    // Each round has a server of its own: a log that has grown once has room for a while.
-    const server = yield* serve(workspace)
     const latest = yield* watchRows(workspace)
     // More than there are workers: what waits must not begin while the disk is full.
-    const asked = yield* Effect.forEach(Array.from({ length: 2 * concurrency }), () => askFor(stage, plainTask(stage, "heavy.git", workMs)))
+    yield* Effect.forEach(Array.from({ length: 2 * concurrency }), () => askFor(stage, plainTask(stage, "heavy.git", workMs)))
     yield* until("an effect in progress", Effect.sync(() => (effectsInProgress(stage).size > 0 ? true : null)), 10, patienceMs)
     const left = fill(workspace)
     const first = yield* until("a refusal", Effect.map(submit(stage), (ended) => (ended.code === 0 ? null : ended)), 10, patienceMs)
@@ -51,9 +59,7 @@ const oneRound = (stage: Stage) =>
       look("the tasks that ran and waited", went._tag === "Right" ? "all ended as they had to" : went.left.message, "all ended as they had to")
     ]
     const witness = left === 0 ? { kind: "record", detail: `the kernel says that ${left} bytes are free on ${kilobytes} KiB of tmpfs; opsgate said: ${first.stderr.trim().slice(0, 120)}` } as const : null
-    yield* server.signal("SIGTERM")
-    yield* server.ended
-    tried(stage, { kind: "full_disk", sort: "tmpfs full", witness, looks }, asked.map(({ task }) => task).join(" "))
+    return { kind: "full_disk", sort: "tmpfs full", witness, looks } as const
   })
 
 // By the program itself, whose exit code and sentence are promised. It is stored if there was room after all.

@@ -6,7 +6,7 @@ import { trial } from "../Garden.ts"
 import { epoch, lived, offenders, run, scenario, score } from "./Story.ts"
 
 const played = (...trials: ReadonlyArray<Trial>) => run(scenario({ id: "s", events: [epoch(1), ...lived("t1")], journal: { trials } }))
-const [first = undefined, ...more] = scenario({ id: "s", events: [epoch(1), ...lived("t1")] }).events ?? []
+const [first, ...more] = scenario({ id: "s", events: [epoch(1), ...lived("t1")] }).events ?? []
 const second = more[0]?.hash ?? ""
 const lost = trial("power_loss", { id: "lie/1", digest: "f".repeat(64), log: { acknowledged: 2, found: null }, lie: true })
 const cut = (log: Trial["log"], digest: string) => trial("power_loss", { id: "cut/1", digest: digest.repeat(64), looks: [], ...(log === undefined ? {} : { log }) })
