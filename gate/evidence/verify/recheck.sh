@@ -68,9 +68,11 @@ same 'nothing was changed, removed or added'
 
 # ------------------------------------------------------------------------------------------------ who signed
 
-jq -r 'if (.signatures | length) == 1 then .payload, .payloadType, .signatures[0].keyid, .signatures[0].sig else error("") end | strings | gsub("[^A-Za-z0-9+/=:. _-]"; "?")' \
-  "$envelope" >"$work/envelope" 2>/dev/null || refuse "$envelope is no envelope with one signature"
-{ read -r payload && read -r type && read -r keyid && read -r sig; } <"$work/envelope" || refuse "$envelope is not whole"
+# Only one spelling of the file is accepted, the one that is put together again below, so that its lines can be taken by their places.
+payload=$(sed -n 's/^  "payload": "\([A-Za-z0-9+/=]*\)",$/\1/p' "$envelope")
+type=$(sed -n 's/^  "payloadType": "\([a-z0-9.+/-]*\)",$/\1/p' "$envelope")
+keyid=$(sed -n 's/^      "keyid": "\(SHA256:[A-Za-z0-9+/]*\)",$/\1/p' "$envelope")
+sig=$(sed -n 's/^      "sig": "\([A-Za-z0-9+/=]*\)"$/\1/p' "$envelope")
 [ "$type" = application/vnd.in-toto+json ] || refuse "$envelope has another payload type"
 printf '%s' "$payload" | base64 -d >"$work/payload" 2>/dev/null || refuse "$envelope holds text that is not base64"
 printf '%s' "$sig" | base64 -d >"$work/sig" 2>/dev/null || refuse "$envelope holds text that is not base64"
@@ -126,6 +128,9 @@ def tally(units): reduce units as $unit (nothing;
   elif $unit.m then .missing = $unit.m
   else . end);
 
+# What did not come about in a scenario that was aborted is missing evidence there, and bad elsewhere.
+def undone: if .status == "aborted" then {m: "it was aborted"} else false end;
+
 # ---- the state of a task, event by event
 def write($event): $event.payload as $p | ($p | op == "reconcile") as $reconciled
   | ($event.type == "task.outcome_unknown" and $p.code == "restored" and $event.held) as $parked
@@ -150,11 +155,11 @@ def enter($event; $to): $event.payload as $p | ($p.from) as $from | ($p.by | isT
   | (if $to == "QUEUED" then .rests += [{seq: $event.seq, by: $by}] else . end)
   | (if $op == "reconcile" or $by == "reconcile" then stepEnd($event) else . end)
   | (if $to == "REQUESTED" then .holds = ($p | holdsIn) else . end)
-  | (if $to == "REQUESTED" and $from == null then .requested += 1 | .origin = $p + {by: $by} | .class = ($p.class | isText) | .key = ($p.key | isText) | .requester = $event.actor | .dispatchKey = ($p.dispatch_key | isText) | .commanded = ($op != null) else . end)
+  | (if $to == "REQUESTED" and $from == null then .requested += 1 | .asks += [$p.key | strings] | .origin = $p + {by: $by} | .class = ($p.class | isText) | .key = ($p.key | isText) | .requester = $event.actor | .dispatchKey = ($p.dispatch_key | isText) | .commanded = ($op != null) else . end)
   | (if $to == "RUNNING" then grant($event) else . end)
   | .state = $to | .unknown = false;
 def taskOf: reduce .[] as $event (
-  {id: .[0].task, state: null, requested: 0, origin: null, class: null, key: null, requester: null, dispatchKey: null, commanded: false, holds: [], unknown: false, generation: 0, moves: [], places: {}, writes: [], intents: [], ends: [], rests: []};
+  {id: .[0].task, state: null, requested: 0, asks: [], origin: null, class: null, key: null, requester: null, dispatchKey: null, commanded: false, holds: [], unknown: false, generation: 0, moves: [], places: {}, writes: [], intents: [], ends: [], rests: []};
   $event.payload as $p | states[$event.type] as $to | $event.type as $type
   | if $to != null then enter($event; $to)
     elif $type == "hold.released" then .holds -= [$p.hold]
@@ -213,7 +218,8 @@ def tasksEndRight($journal; $tasks; $byKey; $effects): [range($effects | length)
   | [$task.intents[]? | select(.code) | .key] as $steps
   | [($ofTask[$task.id // ""] // [])[], ($ofKey[$task.dispatchKey // ""] // [])[] | . as $own | if ($steps | index($own.dispatch_key)) != null then [$own.dispatch_key] else [$own.place] end] as $times
   | ($times | unique | length) as $times
-  | $task != null and ($task | isAt($request.expect.states)) and $request.expect.done_min <= $times and $times <= $request.expect.done_max;
+  | ($task != null and ($task | isAt($request.expect.states)) and $request.expect.done_min <= $times and $times <= $request.expect.done_max)
+  | if . or ($task.state | isTerminal) or $times > $request.expect.done_max then . else $journal | undone end;
 def hasOrigin($tasks; $schedules): . as $task | .origin as $o
   | if .requested == 0 then false
     elif $o.by == "child" then ($o.parent | isText) != null and ($o.parent_step | isWhole) != null and $tasks[$o.parent] != null and .elder
@@ -278,7 +284,8 @@ def linked($events): all(range($events | length); . as $i | $events[$i] | .v == 
 def measured($journal; $events; $effects): ($events | map(select(.type == "store.restored" or .type == "store.released"))) as $turns
   | ($events | if ($turns | length) == 0 then . else map(. as $event | .held = (([$turns[] | select(.seq < $event.seq)] | last | .type) == "store.restored")) end) as $told
   | ([$told[] | select(.task != null)] | group_by(.task) | map({key: .[0].task, value: (taskOf + {first: .[0].seq, own: .})}) | from_entries) as $tasks
-  | ([$tasks[] | select(.key != null)] | sort_by(.first) | group_by(.key) | map({key: .[0].key, value: map(.id)}) | from_entries) as $byKey
+  # As often as a key was asked for, by whatever task, in the order in which the tasks came.
+  | ([$tasks[] | . as $task | .asks[] | {key: ., id: $task.id, first: $task.first}] | sort_by(.first) | group_by(.key) | map({key: .[0].key, value: map(.id)}) | from_entries) as $byKey
   | [$events[] | select(.type == "schedule.declared") | .payload.schedule | isText // ""] as $schedules
   | [$events[] | select(.type == "clock.stepped") | {seq, by: (.payload.by_ms // 0)}] as $steps
   | any($events[]; .payload == null) as $pruned
@@ -293,15 +300,19 @@ def measured($journal; $events; $effects): ($events | map(select(.type == "store
     lateWritesSeen: tally(if any($journal.faults[]; .class == "sigstop") then $events[] | select(.type == "write.fenced" and .task != null) | true else empty end),
     traceability: tally($tasks[] | select(.state | isTerminal) | .own | isTraced($tasks; $steps)),
     commandsDeduplicated: tally(($journal.replays[] | if .same_payload then .exit == 0 and .task != null and .task == .first_task else .exit == 5 end), ($byKey[] | map($tasks[.].requester) | select((unique | length) < length) | false)),
-    interruptedRecovered: tally(([$journal.requests[] | {key: (.task // $byKey[.key][0]? // ""), value: .}] | from_entries) as $asked | $journal.faults[]
-      | if (.must_hit as $target | ["running", "claimed", "effect", "stored", "commit"] | index($target)) == null then {x: "it interrupts no task"} else .class as $class | .hit | unique[]
-        | if $class == "replay" then {x: "replays interrupt nothing"} else $tasks[.] as $task | $asked[.] as $request | $task != null and $request != null and ($task | isAt($request.expect.states)) end end)
+    interruptedRecovered: tally(([$journal.requests[] | {key: (.task // $byKey[.key][0]? // ""), value: .}] | from_entries) as $asked
+      | ["running", "claimed", "effect", "stored", "commit"] as $targets
+      | ($journal.faults[] | select(.must_hit as $target | $targets | index($target) == null) | {x: "it interrupts no task"}),
+        ([$journal.faults[] | select(.must_hit as $target | $targets | index($target) != null) | . as $fault | .hit[] | {fault: $fault.id, task: ., class: $fault.class}] | unique_by([.fault, .task])[]
+          | if .class == "replay" then {x: "replays interrupt nothing"} else $tasks[.task] as $task | $asked[.task] as $request
+              | if $task != null and $request != null and ($task | isAt($request.expect.states)) then true elif $task == null or ($task.state | isTerminal) then false else $journal | undone end end))
   } | if $pruned then map_values(nothing + {missing: "a payload was pruned"}) else . end;
 
-$had[0] as $hasJournal | $had[1] as $hasEvents | $had[2] as $hasEffects
-| (if $hasJournal then $journal[0] else null end) as $journal
-| (if $hasEvents then $events else null end) as $events
-| (if $hasEffects then $effects else null end) as $effects
+# Files come one behind the other: a line that says what follows, then the journal, the log and the ledger, as far as they are there.
+def scenario($cards): . as {id: $id, journal: $hasJournal, events: $lines, effects: $entries}
+| (if $hasJournal then input else null end) as $journal
+| (if $lines == null then null else [limit($lines; inputs)] end) as $events
+| (if $entries == null then null else [limit($entries; inputs)] end) as $effects
 | ($journal != null and $events != null and ($effects != null or $journal.world == "production")) as $isWhole
 | {
   id: $id, whole: $isWhole, class: $journal.scenario.traffic_class, world: ($journal.world // "machine"), hasJournal: $hasJournal,
@@ -324,7 +335,9 @@ $had[0] as $hasJournal | $had[1] as $hasEvents | $had[2] as $hasEffects
   + ([$cards[] | . as $card | .checks[] | select(.measure == "heavySuccess") | {key: "heavySuccess \(.parameters) \($card.window)", value:
       (if $journal == null or $events == null then nothing + {missing: "it is not whole"} elif $card.window == null or (.parameters.end_within_ms | isWhole) == null then nothing + {missing: "nobody says how it is counted"}
        else .parameters.end_within_ms as $limit | tally(heavyEnds($journal; $events; $effects; $limit; $card.window.tests)) end)}] | from_entries))
-}
+};
+def each($cards): input as $next | if $next == null then empty else ($next | scenario($cards)), each($cards) end;
+each([input, input])
 JQ
 )
 
@@ -488,15 +501,16 @@ $statement.predicate as $predicate
 | judged($card; $predicate.checks) as $result | judged($board; $metrics.board.lines) as $onBoard
 | (if $result.decision == "GO" and asksForLess then "INSUFFICIENT" else $result.decision end) as $decision
 | report("what was signed is these files";
+    (if $statement._type == "https://in-toto.io/Statement/v1" and $statement.predicateType == "https://opsgate.dev/attestation/gate-decision/v0.1" then empty else "it is no decision of a gate" end),
     (["SHA256SUMS", "manifest.json", $manifest.release.name, (if $manifest.commit == "unknown" then empty else "source" end)][] | . as $name | select(([$statement.subject[] | select(.name == $name)] | length) != 1) | "\($name) is not signed once"),
     ($statement.subject[] | select(if .name == "source" then .digest.gitCommit != $manifest.commit else .digest.sha256 == null or .digest.sha256 != (if .name == $manifest.release.name then $manifest.release.sha256 else $digest[.name] // $listed[.name] end) end) | "\(.name) is not what was signed")),
   report("the manifest lists these files"; if ([$manifest.files[] | [.path, .sha256, .bytes]] | sort) == ([$listed | to_entries[] | select(.key != "manifest.json") | [.key, .value, $size[.key]]] | sort) then empty else "it lists others" end),
-  report("statement and manifest say the same"; ("profile", "window", "logs") | select($manifest[.] != $predicate[.])),
+  report("statement and manifest say the same"; ("profile", "window", "logs", "configHash") | select($manifest[.] != $predicate[.])),
   ($scenarios[] | . as $scenario
     | report("\(.id): length and head of its log, each event behind the one before";
         (if .log == $predicate.logs[.id] and ($predicate.logs | has($scenario.id)) then empty else "another log was signed" end), (if .linked then empty else "a link is broken" end)),
       report("\(.id): its own journal, with the seed that was signed"; if .hasJournal and .named == .id and .seed == $predicate.seeds[.id] then empty else "it is not" end)),
-  said("not"; "recomputed here (verify.mjs does): the hash of every event and payload"),
+  said("not"; "recomputed here (verify.mjs does): the hash of every event and payload, and who signed the other statements"),
   report("every scenario that was signed is there, with a log of its own";
     ([$predicate.seeds, $predicate.logs | keys[]] | unique | . - [$scenarios[].id] | .[]), ([$scenarios[].log.stream | strings] | select(length != (unique | length)) | "one log stands for two")),
   report("the scorecard is the one that was signed, and its tables are right";
@@ -516,15 +530,22 @@ JQ
 or_nothing() { if [ -f "$1" ]; then printf '%s' "$1"; else printf /dev/null; fi; }
 
 sed -n 's#^events/\(.*\)\.jsonl$#\1#p; s#^effects/\(.*\)\.jsonl$#\1#p; s#^scenarios/\(.*\)\.json$#\1#p' "$work/there" | sort -u >"$work/ids"
-: >"$work/scenarios"
-while read -r id; do
-  had=
-  for file in "scenarios/$id.json" "events/$id.jsonl" "effects/$id.jsonl"; do
-    if [ -f "$file" ]; then had="${had}true,"; else had="${had}false,"; fi
-  done
-  jq -nc --arg id "$id" --argjson had "[${had%,}]" --slurpfile journal "$(or_nothing "scenarios/$id.json")" --slurpfile events "$(or_nothing "events/$id.jsonl")" --slurpfile effects "$(or_nothing "effects/$id.jsonl")" \
-    --slurpfile card policy/scorecard.json --slurpfile board policy/board.json "[\$card[0], \$board[0]] as \$cards | $counting" >>"$work/scenarios" 2>"$work/why" || refuse "scenario $id is not what docs/gate.md describes"
-done <"$work/ids"
+# A file that is not there is null. Of the others jq is told how many lines they have, and an empty or broken one puts all that follows out of place.
+lines_of() { if [ -f "$1" ]; then grep -c '' "$1" || :; else printf null; fi; }
+laid_out() {
+  cat policy/scorecard.json policy/board.json
+  while read -r id; do
+    if [ -f "scenarios/$id.json" ]; then journal=true; else journal=false; fi
+    printf '{"id":"%s","journal":%s,"events":%s,"effects":%s}\n' "$id" "$journal" "$(lines_of "events/$id.jsonl")" "$(lines_of "effects/$id.jsonl")"
+    for file in "scenarios/$id.json" "events/$id.jsonl" "effects/$id.jsonl"; do
+      if [ -f "$file" ]; then cat "$file"; fi
+      printf '\n'
+    done
+  done <"$work/ids"
+  printf 'null\n'
+}
+laid_out | jq -nc "$counting" >"$work/scenarios" 2>"$work/why" || refuse 'a log, ledger or journal is not what docs/gate.md describes'
+[ "$(wc -l <"$work/scenarios")" -eq "$(wc -l <"$work/ids")" ] || refuse 'a log, ledger or journal is not what docs/gate.md describes'
 
 sha256sum SHA256SUMS manifest.json policy/scorecard.json >"$work/digests"
 jq -nr --slurpfile scenarios "$work/scenarios" --slurpfile statement "$work/payload" --slurpfile manifest manifest.json --slurpfile metrics metrics.json --slurpfile card policy/scorecard.json --slurpfile board policy/board.json \

@@ -130,6 +130,15 @@ const openEnvelope = (text, pem) => {
   return { statement: parsed(body.toString("utf8"), "the signed statement"), key }
 }
 
+const statementProblems = (files, pem) => [...files.keys()].filter((path) => /^attestations\/.+\.dsse\.json$/.test(path)).flatMap((path) => {
+  try {
+    openEnvelope(textOf(files, path), pem)
+    return []
+  } catch (cause) {
+    return [`${path}: ${cause.message}`]
+  }
+})
+
 /** The copy in the bundle is for convenience; it must be the key that signed all the same. */
 const copyProblems = (files, key) => {
   try {
@@ -265,7 +274,8 @@ const logOf = (events) => {
   const own = grouped(events, ({ task }) => task)
   const around = { restores: events.filter(({ type }) => type === "store.restored"), releases: events.filter(({ type }) => type === "store.released") }
   const tasks = new Map([...own].filter(([id]) => id !== null).map(([id, list]) => [id, taskOf(id, list, around)]))
-  const byKey = grouped([...tasks.values()].filter(({ key }) => key !== null), ({ key }) => key)
+  // As often as a key was asked for, by whatever task.
+  const byKey = new Map([...grouped([...tasks.values()].flatMap((task) => task.asks.map((key) => ({ key, task }))), ({ key }) => key)].map(([key, asks]) => [key, asks.map(({ task }) => task)]))
   return {
     tasks, byKey, pruned: events.some(({ payload }) => payload === null),
     schedules: new Set(events.filter(({ type }) => type === "schedule.declared").map(({ payload }) => text(payload, "schedule") ?? "")),
@@ -284,7 +294,7 @@ const grouped = (items, key) => {
 }
 
 const taskOf = (id, events, { releases, restores }) => {
-  const task = { id, events, state: null, requested: 0, origin: null, class: null, kind: null, key: null, requester: null, dispatchKey: null, commanded: false, holds: new Set(), unknown: false, generation: 0, illegal: 0, moves: 0, places: new Map(), grants: [], writes: [], intents: [], ends: [], rests: [] }
+  const task = { id, events, state: null, requested: 0, asks: [], origin: null, class: null, kind: null, key: null, requester: null, dispatchKey: null, commanded: false, holds: new Set(), unknown: false, generation: 0, illegal: 0, moves: 0, places: new Map(), grants: [], writes: [], intents: [], ends: [], rests: [] }
   const last = (list, seq) => Math.max(0, ...list.filter((one) => one.seq < seq).map((one) => one.seq))
   const isHeld = (seq) => last(restores, seq) > last(releases, seq)
   const highest = (seq) => Math.max(task.generation, ...restores.filter((one) => events[0].seq < one.seq && one.seq < seq).map(({ payload }) => whole(payload, "generation_floor") ?? 0))
@@ -320,6 +330,7 @@ const taskOf = (id, events, { releases, restores }) => {
     if (to === "REQUESTED") task.holds = holdsIn(payload)
     if (to === "REQUESTED" && from === null) {
       task.requested += 1
+      if (text(payload, "key") !== null) task.asks.push(payload.key)
       Object.assign(task, { origin: { ...payload, by }, class: text(payload, "class"), kind: text(payload, "kind"), key: text(payload, "key"), requester: event.actor, dispatchKey: text(payload, "dispatch_key"), commanded: commandIn(payload)?.op !== undefined })
     }
     if (to === "RUNNING") grant(event)
@@ -544,9 +555,14 @@ const tasksEndRight = overLogs(({ effects, journal, log }, tally) => {
     const own = new Set([...(byTask.get(task?.id) ?? []), ...(byKey.get(task?.dispatchKey) ?? [])])
     const steps = new Set(task?.intents.filter(({ code }) => code).map(({ dispatchKey }) => dispatchKey))
     const times = new Set([...own].map((effect) => (steps.has(effect.dispatch_key) ? effect.dispatch_key : effect))).size
-    tally.count(task !== undefined && isAt(task, expected) && done_min <= times && times <= done_max)
+    const right = task !== undefined && isAt(task, expected) && done_min <= times && times <= done_max
+    if (right || terminal.has(task?.state) || times > done_max) tally.count(right)
+    else undone(journal, tally)
   }
 })
+
+/** What did not come about in a scenario that was aborted is missing evidence there, and bad elsewhere. */
+const undone = ({ status }, tally) => (status === "aborted" ? tally.missing("it was aborted") : tally.bad())
 
 const mere = ["idempotency.replayed", "idempotency.in_progress", "idempotency.conflict", "command.refused", "command.denied", "command.accepted"]
 const begun = ["effect.intent", "effect.adopted", "step.succeeded", "step.failed", "step.settled"]
@@ -671,12 +687,17 @@ const runsApproved = overLogs(({ log }, tally) => {
 
 const interruptedRecovered = overLogs(({ journal, log }, tally) => {
   const requests = new Map(journal.requests.map((request) => [request.task ?? log.byKey.get(request.key)?.[0]?.id, request]))
+  const counted = new Set()
   for (const fault of journal.faults) {
     if (!["running", "claimed", "effect", "stored", "commit"].includes(fault.must_hit)) tally.leftOut("it interrupts no task")
-    else for (const id of new Set(fault.hit)) {
-      const task = log.tasks.get(id)
+    else for (const id of fault.hit) {
+      const [task, pair] = [log.tasks.get(id), canonical([fault.id, id])]
+      if (counted.has(pair)) continue
+      counted.add(pair)
+      const right = task !== undefined && requests.has(id) && isAt(task, requests.get(id).expect.states)
       if (fault.class === "replay") tally.leftOut("replays interrupt nothing")
-      else tally.count(task !== undefined && requests.has(id) && isAt(task, requests.get(id).expect.states))
+      else if (right || task === undefined || terminal.has(task.state)) tally.count(right)
+      else undone(journal, tally)
     }
   }
 })
@@ -764,7 +785,9 @@ const pollRecovery = overScenarios(({ events, id, journal: { chat, faults } }, t
     const well = chat.calls.find((call) => call.seq > last && call.method === "getUpdates" && call.status === 200 && call.answered && call.faults.length === 0)
     const lost = burst.keys.some((key) => !keys.has(key) && chat.commands.some((command) => command.key === key && command.expect === "once"))
     if (struck.length === 0) tally.leftOut("no poll was struck")
-    else tally.count(well !== undefined && endOf(well) - Math.max(...struck.map(endOf)) <= 60_000 && !lost)
+    else if (well !== undefined && endOf(well) - Math.max(...struck.map(endOf)) > 60_000) tally.bad()
+    else if (well === undefined || lost) undone(journal, tally)
+    else tally.good()
   }
 })
 
@@ -1065,16 +1088,20 @@ const compare = (what, claims, { lines, unread }) => {
 
 const claimsIn = (list) => list.map(({ bound_ppm, censored, excluded, good, id, n_min, rule, strata, total, verdict }) => ({ id, verdict, good, total, excluded, censored, strata, rule, bound_ppm, n_min }))
 
+const kinds = ["https://in-toto.io/Statement/v1", "https://opsgate.dev/attestation/gate-decision/v0.1"]
+
 const check = (dir, pem) => {
   const { files, problems } = readAll(dir)
   const { key, statement } = openEnvelope(textOf(files, envelopeFile), pem)
   agrees("the decision is signed by the key that was given")
   report("the copy of the key in the bundle is that key", copyProblems(files, key))
+  if (!same(kinds, [statement._type, statement.predicateType])) refuse("what was signed is no decision of a gate")
   const manifest = jsonIn(files, "manifest.json")
   const { predicate } = statement
   report("nothing was changed, removed or added", [...problems, ...listingProblems(files, manifest)])
+  report("the other statements are signed by that key", statementProblems(files, pem))
   report("what was signed is these files", subjectProblems(files, manifest, statement))
-  report("statement and manifest say the same", ["profile", "window", "logs"].filter((member) => !same(manifest[member], predicate[member])))
+  report("statement and manifest say the same", ["profile", "window", "logs", "configHash"].filter((member) => !same(manifest[member], predicate[member])))
   const run = { scenarios: scenariosIn(files), control: maybeIn(files, "tests/control.json"), simulation: maybeIn(files, "simulation/seeds.json"), selfTest: maybeIn(files, "selftest/mutations.json") }
   for (const scenario of run.scenarios) {
     report(`log of ${scenario.id}: chain, length and head`, logProblems(scenario, [manifest.logs[scenario.id], predicate.logs[scenario.id]]))
