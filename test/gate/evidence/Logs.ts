@@ -174,7 +174,7 @@ const taleOf = (chance: Chance, id: string): Tale => {
     id,
     drafts: [epoch(1), ...merged(chance, told.map(({ drafts }) => drafts)), event("write.fenced", hit[0] ?? null, { write: "settle", generation: 1, current_generation: 2 })],
     effects: told.flatMap(({ effects = [] }) => effects),
-    requests: [...requests, ...(chance.below(2) === 0 ? [] : [request("nobody", { key: `${id}-unanswered`, task: null })])],
+    requests,
     faults: [fault(`${id}/1`, hit.slice(0, 4), { class: "sigstop" }), fault(`${id}/2`, hit.slice(2, 3 + chance.below(3))), fault(`${id}/3`, hit.slice(0, 1), { class: "replay", must_hit: "stored" })],
     replays,
     over: {}

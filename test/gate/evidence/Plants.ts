@@ -88,6 +88,9 @@ const honest: ReadonlyArray<Plant> = [
   { id: "a simulated soak", expect: "GO", run: (run) => void run.tales.push({ ...first(run), id: "soak", faults: [fault("soak/1", ["p"])], over: { world: "simulation", ended_at: 90_000_000 } }) },
 
   life("a job that was acknowledged and lost", []),
+  life("a job that nobody acknowledged and nobody stored", [], [], { task: null, key: "nobody" }),
+  { id: "a job that an aborted scenario left where it was", expect: "INSUFFICIENT", run: (run) => (add(run, ran, [started("x")], [request("x")]), void (first(run).over = { status: "aborted", note: "no time" })) },
+  { id: "an end that was wrong before the scenario was aborted", expect: "NO-GO", run: (run) => (add(run, [...asked("x"), running("x"), failed()], [], [request("x")]), void (first(run).over = { status: "aborted", note: "no time" })) },
   { id: "a job from nowhere", expect: "NO-GO", run: (run) => add(run, well, once) },
   life("a job that was requested twice", [...asked("x"), requested("x"), ...well.slice(1)], once),
   life("a job under another key", [...asked("x", { key: "other" }), ...ran.slice(3), succeeded("x")], once),
@@ -249,7 +252,7 @@ const forged: ReadonlyArray<Plant> = ([
   ["the digest of another scorecard", predicate(({ scorecard }) => ({ scorecard: { ...scorecard, digest: { sha256: "0".repeat(64) } } }))],
   ["the name of another scorecard", predicate(({ scorecard }) => ({ scorecard: { ...scorecard, name: "v1.2" } }))],
   ["a threshold that was lowered afterwards", (bundle) => (rewritten("policy/scorecard.json", (text) => text.replace("\"n_min\": 1,", "\"n_min\": 2,"))(bundle), relist(bundle))],
-  ["a table that allows one more", (bundle) => (rewritten("policy/scorecard.json", (text) => change<Card>(text, (card) => set(card, "mostly-conserved", { acceptance: [[6, 1]] })))(bundle), bundle.relist(), bundle.resign((statement) => ({ ...statement, predicate: { ...statement.predicate, scorecard: { ...statement.predicate.scorecard, digest: { sha256: sha256(bundle.text("policy/scorecard.json")) } } } }), key))],
+  ["a table that allows one more", (bundle) => (rewritten("policy/scorecard.json", (text) => change<Card>(text, (card) => set(card, "mostly-conserved", { acceptance: [[4, 3]] })))(bundle), bundle.relist(), bundle.resign((statement) => ({ ...statement, predicate: { ...statement.predicate, scorecard: { ...statement.predicate.scorecard, digest: { sha256: sha256(bundle.text("policy/scorecard.json")) } } } }), key))],
   ["a check of the scorecard twice", (bundle) => (rewritten("policy/scorecard.json", (text) => change<Card>(text, ({ checks: all }) => void all.push({ ...all[0], id: "legal" })))(bundle), relist(bundle))],
   ["a subject that is not there", (bundle) => bundle.resign((statement) => ({ ...statement, subject: [...statement.subject, { name: "ghost.tgz", digest: { sha256: "0".repeat(64) } }] }), key)],
   ["statements of another kind", (bundle) => bundle.resign((statement) => ({ ...statement, predicateType: "https://example.com/other" }), key)]

@@ -3,7 +3,8 @@
  * bundles, right and wrong ones, and each plant has to be noticed by all three, so that none of them agrees because it does not look.
  */
 import { execFile } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { generateKeyPairSync } from "node:crypto"
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
 import { availableParallelism, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
@@ -20,6 +21,7 @@ import { restrained } from "../../../gate/scorecard/Diff.ts"
 import { judge } from "../../../gate/scorecard/Judge.ts"
 import { Draft } from "../../../gate/selftest/Draft.ts"
 import { Chance, drawn, type Run, written } from "./Logs.ts"
+import { product, release } from "./SyntheticRun.ts"
 import { key, pinned, type Plant, plants, type Said } from "./Plants.ts"
 
 const count = 200
@@ -38,7 +40,7 @@ const bundled = (run: Run): Files => {
   const judged = (text: string) => judge(Either.getOrThrow(parseScorecard(JSON.parse(text))), history)
   const result = restrained(judged(scorecardText), objectionsIn(scorecardText, released ?? null))
   const about = { dir: "/nowhere", run: "drawn", commit: "0123456789abcdef0123456789abcdef01234567", profile: "drawn", window: { start_ms: 0, end_ms: 1 } }
-  return Either.getOrThrow(bundleFiles({ ...about, scenarios, aside, scorecardText, boardText, released: released ?? null, result, boardResult: judged(boardText), report: "", junit: "", key }))
+  return Either.getOrThrow(bundleFiles({ ...about, scenarios, aside, scorecardText, boardText, released: released ?? null, result, boardResult: judged(boardText), report: "", junit: "", sarif: "{}", key, product, release }))
 }
 
 const laid = (name: string, files: Files): string => {
@@ -129,5 +131,65 @@ describe("opsgate verify, recheck.sh and verify.mjs", () => {
     expect(wrong).toEqual([])
     expect([...decided.values()].reduce((sum, one) => sum + one, 0)).toBe(count)
     for (const said of ["GO", "NO-GO", "INSUFFICIENT", "refused"] as const) expect(decided.get(said) ?? 0, said).toBeGreaterThan(20)
+  })
+
+  it.each(["dash", "bash"])("and %s runs recheck.sh as sh does", async (sh) => {
+    const dir = made(1001, right)
+    expect((await byShell(dir, sh)).said).toBe("GO")
+    expect((await byShell(made(1002, { id: "", expect: "refused", disk: (bundle) => writeFileSync(join(bundle, "REPORT.md"), "GO\n") }), sh)).said).toBe("refused")
+  })
+
+  it("differ in what they can look at: a forged event is seen by those who hash, and recheck.sh says that it does not", async () => {
+    const dir = made(1003, { id: "", expect: "refused", forge: (bundle) => {
+      bundle.write("events/one.jsonl", bundle.text("events/one.jsonl").replace("\"error\":\"\"", "\"error\":\"x\"").replace("\"worker\":\"w\"", "\"worker\":\"v\""))
+      bundle.relist()
+      bundle.resign((statement) => statement, key)
+    } })
+    const [node, shelled] = [byNode(dir), await byShell(dir)]
+    expect([byGate(dir), node.said, shelled.said]).toEqual(["refused", "refused", "GO"])
+    expect(node.lines).toMatch(/^DIFFERS {2}log of one: chain, length and head: line \d+: the payload does not have its digest$/m)
+    expect(shelled.lines).toMatch(/^not {6}recomputed here \(verify\.mjs does\): the hash of every event and payload/m)
+  })
+
+  it("believe no key that was not named, and none of another type", async () => {
+    const dir = made(1004, right)
+    const file = (name: string, text: string) => {
+      writeFileSync(join(root, name), text)
+      return join(root, name)
+    }
+    const rsa = file("rsa.pem", generateKeyPairSync("rsa", { modulusLength: 2048 }).publicKey.export({ type: "spki", format: "pem" }).toString())
+    const other = file("other.pem", publicPem(generateKeyPairSync("ed25519").privateKey))
+    for (const trusted of [rsa, other]) {
+      expect(await ended("sh", [shell, trusted, dir])).toMatchObject({ code: 1, stdout: expect.stringContaining("REFUSED") })
+      expect(await ended(process.execPath, [program, "--key", trusted, dir])).toMatchObject({ code: 1, stdout: expect.stringContaining("REFUSED") })
+    }
+    for (const args of [[shell], [shell, join(root, "none.pem"), dir], [shell, keyFile, root]]) expect(await ended("sh", args)).toMatchObject({ code: 254, stdout: "" })
+    for (const args of [[program], [program, "--key", join(root, "none.pem"), dir], [program, "--key", keyFile, root]]) expect(await ended(process.execPath, args)).toMatchObject({ code: 254, stdout: "" })
+    expect(await ended(process.execPath, [program, "--key", keyFile, dir])).toMatchObject({ code: 0, stderr: "" })
+  })
+
+  it("write nothing into the bundle, and run nothing that is in it", async () => {
+    const dir = made(1005, right)
+    const before = readdirSync(dir, { recursive: true }).length
+    await byShell(dir)
+    byNode(dir)
+    expect(readdirSync(dir, { recursive: true }).length).toBe(before)
+  })
+})
+
+describe("the programs in a bundle", () => {
+  it("are told from those of this version by opsgate verify", () => {
+    const own = (plant: Plant) => {
+      const found = verify(made(1006, plant), { pinned })
+      return found._tag === "Verified" ? found.ownCheckers : found._tag
+    }
+    expect(own(right)).toBe(true)
+    rmSync(join(root, "1006"), { recursive: true })
+    const agreeing = { id: "", expect: "GO", forge: (bundle: Draft) => {
+      bundle.write("verify/recheck.sh", "#!/bin/sh\necho GO\n")
+      bundle.relist()
+      bundle.resign((statement) => statement, key)
+    } } satisfies Plant
+    expect(own(agreeing)).toBe(false)
   })
 })
