@@ -225,14 +225,16 @@ def hasOrigin($tasks; $schedules): . as $task | .origin as $o
     elif $o.by == "child" then ($o.parent | isText) != null and ($o.parent_step | isWhole) != null and $tasks[$o.parent] != null and .elder
     elif $o.by == "fork" then .commanded and ($o.forked_from | isText) != null and ($o.from_step | isWhole) != null and $tasks[$o.forked_from] != null
     elif $o.by == "schedule" and ($o.schedule | isText) != null and ($o.tick_ms | isWhole) != null then if $o.tick_by == "manual" then .commanded else $schedules | index($o.schedule) != null end
-    else false end;
+    else null end;
 def jobsConserved($journal; $tasks; $byKey; $schedules):
   ($journal.requests[] | . as $request | $tasks[if .task == null then $byKey[.key][0]? // "" else .task end] as $task
     | if $task == null and .task == null then {x: "not answered and not stored"} else $task != null and $task.key == $request.key and ($task | isPlaced) end),
   ([$journal.requests[] | {key: .key, value: true}] | from_entries) as $keys
   # Of several children of one step the first is right.
   | ([$tasks[] | select(.origin.by == "child" and ((.requested > 0 and .key != null and $keys[.key]) | not))] | group_by([.origin.parent, .origin.parent_step]) | map({key: (min_by(.first) | .id), value: true}) | from_entries) as $elders
-  | ($tasks[] | select((.requested > 0 and .key != null and $keys[.key]) | not) | .elder = ($elders[.id] // false) | hasOrigin($tasks; $schedules) and isPlaced);
+  | ($tasks[] | select((.requested > 0 and .key != null and $keys[.key]) | not) | .elder = ($elders[.id] // false) | hasOrigin($tasks; $schedules) as $origin
+    # The journal gets a request when it was answered.
+    | if $origin == null then $journal | undone else $origin and isPlaced end);
 
 # ---- from an end back to whoever asked
 def isTraced($tasks; $steps): [.[] | select(.type as $type | ["idempotency.replayed", "idempotency.in_progress", "idempotency.conflict", "command.refused", "command.denied", "command.accepted"] | index($type) == null)]
@@ -504,6 +506,8 @@ $statement.predicate as $predicate
     (if $statement._type == "https://in-toto.io/Statement/v1" and $statement.predicateType == "https://opsgate.dev/attestation/gate-decision/v0.1" then empty else "it is no decision of a gate" end),
     (["SHA256SUMS", "manifest.json", $manifest.release.name, (if $manifest.commit == "unknown" then empty else "source" end)][] | . as $name | select(([$statement.subject[] | select(.name == $name)] | length) != 1) | "\($name) is not signed once"),
     ($statement.subject[] | select(if .name == "source" then .digest.gitCommit != $manifest.commit else .digest.sha256 == null or .digest.sha256 != (if .name == $manifest.release.name then $manifest.release.sha256 else $digest[.name] // $listed[.name] end) end) | "\(.name) is not what was signed")),
+  report("artifact and configuration are those of the manifest";
+    ($listed["release/\($manifest.release.name)"] | select(. != null and . != $manifest.release.sha256) | "another artifact is there"), ($listed["config/effective-config.json"] | select(. != $manifest.configHash) | "another configuration is there")),
   report("the manifest lists these files"; if ([$manifest.files[] | [.path, .sha256, .bytes]] | sort) == ([$listed | to_entries[] | select(.key != "manifest.json") | [.key, .value, $size[.key]]] | sort) then empty else "it lists others" end),
   report("statement and manifest say the same"; ("profile", "window", "logs", "configHash") | select($manifest[.] != $predicate[.])),
   ($scenarios[] | . as $scenario

@@ -177,6 +177,9 @@ const subjectProblems = (files, manifest, { subject }) => {
     const right = name === "source" ? digest.gitCommit === manifest.commit : name === manifest.release.name ? digest.sha256 === manifest.release.sha256 : digest.sha256 === digestOf(name)
     if (!right) problems.push(`${name} is not what was signed`)
   }
+  const artifact = files.get(`release/${manifest.release.name}`)
+  if (artifact !== undefined && sha256(artifact) !== manifest.release.sha256) problems.push("the artifact is another")
+  if (sha256(files.get("config/effective-config.json") ?? "") !== manifest.configHash) problems.push("the configuration is another")
   return problems
 }
 
@@ -536,12 +539,15 @@ const jobsConserved = overLogs(({ journal, log }, tally) => {
     }
     if (origin.by === "fork") return commanded && source !== null && whole(origin, "from_step") !== null && log.tasks.has(source)
     const schedule = text(origin, "schedule")
-    if (origin.by !== "schedule" || schedule === null || whole(origin, "tick_ms") === null) return false
+    if (origin.by !== "schedule" || schedule === null || whole(origin, "tick_ms") === null) return null
     return text(origin, "tick_by") === "manual" ? commanded : log.schedules.has(schedule)
   }
   for (const task of log.tasks.values()) {
     if (task.requested > 0 && task.key !== null && keys.has(task.key)) continue
-    tally.count(hasOrigin(task) && isPlaced(task))
+    const origin = hasOrigin(task)
+    // The journal gets a request when it was answered.
+    if (origin === null) undone(journal, tally)
+    else tally.count(origin && isPlaced(task))
   }
 })
 

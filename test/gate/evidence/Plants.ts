@@ -90,6 +90,7 @@ const honest: ReadonlyArray<Plant> = [
   life("a job that was acknowledged and lost", []),
   life("a job that nobody acknowledged and nobody stored", [], [], { task: null, key: "nobody" }),
   { id: "a job that an aborted scenario left where it was", expect: "INSUFFICIENT", run: (run) => (add(run, ran, [started("x")], [request("x")]), void (first(run).over = { status: "aborted", note: "no time" })) },
+  { id: "a job that nobody had answered when the scenario was aborted", expect: "INSUFFICIENT", run: (run) => (add(run, well, once), void (first(run).over = { status: "aborted", note: "no time" })) },
   { id: "an end that was wrong before the scenario was aborted", expect: "NO-GO", run: (run) => (add(run, [...asked("x"), running("x"), failed()], [], [request("x")]), void (first(run).over = { status: "aborted", note: "no time" })) },
   { id: "a job from nowhere", expect: "NO-GO", run: (run) => add(run, well, once) },
   life("a job that was requested twice", [...asked("x"), requested("x"), ...well.slice(1)], once),
@@ -98,6 +99,7 @@ const honest: ReadonlyArray<Plant> = [
   { id: "a fork of nothing", expect: "NO-GO", run: (run) => add(run, [requested("x", { by: "fork", forked_from: "ghost", from_step: 1, key: null }), approved("x")]) },
   { id: "a tick of no schedule", expect: "NO-GO", run: (run) => add(run, [requested("x", { by: "schedule", schedule: "ghost", tick_ms: 1, tick_by: "tick", key: null, command: null }), approved("x")]) },
   life("a heavy duplicate", well, [...once, ...once], seen(1, 2)),
+  { id: "a heavy duplicate that a fault hit", expect: "NO-GO", run: (run) => (add(run, well, [...once, ...once], [request("x", seen(1, 2))]), void first(run).faults.push(fault("one/9", ["x"]))) },
   life("a second start that nothing explains", [...ran, queuedAgain("x", "lease_lost"), running("x", 2), intent("x", 2), succeeded("x", 2)], [started("x"), started("x", 2), done("x", 2)]),
   life("a duplicate under a key of its own", well, [...once, started("x", 1, { dispatch_key: "y" }), done("x", 1, { dispatch_key: "y" })], seen(1, 2)),
   life("an effect without an intent", [...asked("x"), running("x"), succeeded("x")], once),
@@ -179,6 +181,22 @@ const envelope = "attestations/decision.dsse.json"
 const cutLine = (text: string, at: number) => text.split("\n").toSpliced(at, 1).join("\n")
 const ghost = { id: "ghost" }
 
+/** A forged log, with its end in both lists. */
+const relogged = (forge: (bundle: Bundle) => void) => (bundle: Bundle): void => {
+  forge(bundle)
+  const events = bundle.text(log).trim().split("\n").map((line): { hash: string; stream: string } => JSON.parse(line))
+  const end = { stream: events[0]?.stream ?? null, events: events.length, head: events.at(-1)?.hash ?? "" }
+  bundle.relist((manifest) => ({ ...manifest, logs: { ...manifest.logs, one: end } }))
+  predicate(({ logs }) => ({ logs: { ...logs, one: end } }))(bundle)
+}
+/** Another decision, in the statement and in metrics.json. */
+const decided = (over: (said: Statement["predicate"]) => object) => (bundle: Bundle): void => {
+  rewritten(metricsFile, (text) => change<{ result: { decision: string } }>(text, ({ result }) => void (result.decision = "GO")))(bundle)
+  bundle.relist()
+  predicate((said) => ({ ...over(said), decision: "GO" }))(bundle)
+}
+const quietEnd = (run: Run) => add(run, [event("epoch.ended", null, { epoch: 1 })])
+
 const lost = (run: Run) => add(run, [], [done("ghost")])
 
 /** Bundles that are not what was signed, or were signed as what they are not. */
@@ -204,7 +222,8 @@ const forged: ReadonlyArray<Plant> = ([
 
   ["a cut log, signed", andSigned(rewritten(log, (text) => cutLine(text, text.split("\n").length - 2)))],
   ["a log without its first event, signed", andSigned(rewritten(log, (text) => cutLine(text, 0)))],
-  ["a log with a hole, its end signed", andSigned(rewritten(log, (text) => cutLine(text, 3)))],
+  ["a log with a hole, its end signed", relogged(rewritten(log, (text) => cutLine(text, text.split("\n").length - 3))), (run) => (quietEnd(run), quietEnd(run))],
+  ["a cut log in which nothing is missing that counts, signed", andSigned(rewritten(log, (text) => cutLine(text, text.split("\n").length - 2))), quietEnd],
   ["a log with an event twice, signed", andSigned(rewritten(log, (text) => text.split("\n").flatMap((line, at) => (at === 2 ? [line, line] : [line])).join("\n")))],
   ["a log that was told anew, signed", andSigned((bundle) => bundle.rewrite("a log", ({ events }) => ({ events: rechained(events.map((one) => ({ ...one, at: one.at + 1 }))) })))],
   ["half a line, signed", andSigned(rewritten(log, (text) => text.slice(0, -40)))],
@@ -224,7 +243,9 @@ const forged: ReadonlyArray<Plant> = ([
   ["a manifest with another head", (bundle) => relist(bundle, (manifest) => ({ ...manifest, logs: { ...manifest.logs, one: { stream: "store-one", events: 1, head: "0".repeat(64) } } }))],
   ["another commit", (bundle) => (bundle.relist((manifest) => ({ ...manifest, commit: "f".repeat(40) })), bundle.resign((statement) => ({ ...statement, subject: statement.subject.map((one) => (one.name === "source" ? { name: "source", digest: { gitCommit: "0".repeat(40) } } : one)) }), key))],
 
+  ["a byte that was changed", rewritten("README.md", (text) => text.replace("Evidence", "evidence"))],
   ["a decision that was forged", predicate(() => ({ decision: "GO" })), lost],
+  ["a decision that was forged everywhere", decided(() => ({})), lost],
   ["a failure that was called a pass", (bundle) => (checks("permitted", { verdict: "PASS" })(bundle), predicate(() => ({ decision: "GO" }))(bundle)), lost],
   ["a count that was forged everywhere", (bundle) => (everywhere("permitted", { verdict: "PASS", good: 50, total: 50 })(bundle), predicate(() => ({ decision: "GO" }))(bundle)), lost],
   ["a pass that was called a failure", (bundle) => (checks("legal", { verdict: "FAIL" })(bundle), predicate(() => ({ decision: "NO-GO" }))(bundle))],
@@ -245,7 +266,7 @@ const forged: ReadonlyArray<Plant> = ([
   ["other declared checks", predicate(({ declaredChecks }) => ({ declaredChecks: declaredChecks.slice(1) }))],
   ["other evaluated checks", predicate(({ evaluatedChecks }) => ({ evaluatedChecks: evaluatedChecks.slice(1) }))],
   ["a waiver that the scorecard does not have", predicate(() => ({ waivers: [{ check: "late", owner: "ada", reason: "known", expires: "2030-01-01", state: "unused" }] }))],
-  ["a waiver that was renewed", predicate(({ waivers }) => ({ waivers: waivers.map((waiver) => ({ ...waiver, state: "applied" })), decision: "GO" })), (run) => (lost(run), void (run.card["waivers"] = [{ check: "permitted", owner: "ada", reason: "known", expires: "1969-12-31" }]))],
+  ["a waiver that was renewed", decided(({ waivers }) => ({ waivers: waivers.map((waiver) => ({ ...waiver, state: "applied" })) })), (run) => (lost(run), void (run.card["waivers"] = [{ check: "permitted", owner: "ada", reason: "known", expires: "1969-12-31" }]))],
   ["another seed", predicate(({ seeds }) => ({ seeds: { ...seeds, one: 99 } }))],
   ["a seed of nobody", predicate(({ seeds }) => ({ seeds: { ...seeds, ghost: 1 } }))],
   ["the head of another log", predicate(({ logs }) => ({ logs: { ...logs, one: { stream: "store-one", events: 3, head: "0".repeat(64) } } }))],

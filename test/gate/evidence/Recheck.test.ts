@@ -110,7 +110,7 @@ const right: Plant = { id: "a run that went well", expect: "GO" }
 const all = Array.from({ length: count }, (_, index) => ({ seed: index + 1, plant: plants[index] ?? plants[(index * 7) % (plants.length * 2)] ?? right }))
 
 describe("opsgate verify, recheck.sh and verify.mjs", () => {
-  it("decide 200 drawn bundles alike, and as each was made to be decided", { timeout: 240_000 }, async () => {
+  it("decide 200 drawn bundles alike, and as each was made to be decided", { timeout: 900_000 }, async () => {
     const wrong: Array<string> = []
     const decided = new Map<Said, number>()
     const left = [...all]
