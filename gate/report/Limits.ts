@@ -2,7 +2,7 @@
  * What a report does not show, in a sentence each. What was broken is told from the faults that did strike, so that no fixed sentence can
  * claim more, or less, than the run did.
  */
-import type { FaultClass, Journal, Simulation } from "../History.ts"
+import type { FaultClass, Journal, Simulation, Trial, TrialKind } from "../History.ts"
 
 const words = {
   sigkill: "processes that are killed",
@@ -15,13 +15,19 @@ const words = {
   full: "a full disk",
   io: "disk errors on write",
   sync: "syncs that fail",
-  clock: "clocks that are set"
-} as const satisfies Record<FaultClass, string>
+  clock: "clocks that are set",
+  read_only: "a file that may only be read",
+  power_loss: "power cuts, by a replay of what was written up to any sync"
+} as const satisfies Record<FaultClass | "power_loss" | "read_only", string>
+type Met = keyof typeof words
 
-/** For these there is no class of faults; what gets one leaves this list. */
-const never = ["power cuts", "broken hardware"] as const
+/** What the trials of the operating system's tools break, by the same words. */
+const trialAs = { power_loss: "power_loss", io_error: "io", full_disk: "full", read_only: "read_only", clock: "clock" } as const satisfies Record<TrialKind, Met>
 
-const isClass = (name: string): name is FaultClass => name in words
+/** For these there is no class of faults and no trial. */
+const never = ["broken hardware"] as const
+
+const isClass = (name: string): name is Met => name in words
 const classes = Object.keys(words).filter(isClass)
 
 export interface LimitsInput {
@@ -57,11 +63,17 @@ const faultLimits = (journals: ReadonlyArray<Journal>, simulation: Simulation | 
   ]
 }
 
-const listed = (names: ReadonlyArray<FaultClass>): string => (names.length === 0 ? "nothing that was broken on purpose" : names.map((name) => words[name]).join(", "))
+const listed = (names: ReadonlyArray<Met>): string => (names.length === 0 ? "nothing that was broken on purpose" : names.map((name) => words[name]).join(", "))
 
-/** A fault without a hit or a witness shows nothing. */
+/** A fault without a hit, and whatever has no witness, shows nothing. */
 const struckIn = (journals: ReadonlyArray<Journal>): ReadonlySet<string> =>
-  new Set(journals.flatMap(({ faults }) => faults.flatMap(({ class: name, hit, witness }) => (hit.length > 0 && witness !== null ? [name] : []))))
+  new Set(journals.flatMap((journal) => [
+    ...journal.faults.flatMap(({ class: name, hit, witness }) => (hit.length > 0 && witness !== null ? [name] : [])),
+    ...trialsIn(journal).flatMap(({ kind, witness }) => (witness === null ? [] : [trialAs[kind]]))
+  ]))
+
+// Where syncs are ignored on purpose a checker is tried, and not the product.
+const trialsIn = ({ trials = [] }: Journal): ReadonlyArray<Trial> => trials.filter(({ lie = false }) => !lie)
 
 export interface Broken {
   readonly name: string
@@ -74,14 +86,20 @@ export interface Broken {
 
 /** By class and by world: what was injected in the scenarios, how much of it struck what it had to, and who saw that. */
 export const brokenIn = (journals: ReadonlyArray<Journal>): ReadonlyArray<Broken> => {
-  const faults = journals.flatMap(({ faults, world = "machine" }) => faults.map((fault) => ({ ...fault, where: world })))
-  const groups = [...new Set(faults.map((fault) => `${fault.where} ${fault.class}`))].sort()
+  const all = journals.flatMap((journal) => {
+    const where = journal.world ?? "machine"
+    return [
+      ...journal.faults.map(({ class: name, hit, witness }) => ({ where, name, what: words[name], witness, isHit: hit.length > 0 && witness !== null })),
+      ...trialsIn(journal).map(({ kind, witness }) => ({ where, name: `${kind} (trial)`, what: words[trialAs[kind]], witness, isHit: witness !== null }))
+    ]
+  })
+  const groups = [...new Set(all.map(({ name, where }) => `${where} ${name}`))].sort()
   return groups.flatMap((group): ReadonlyArray<Broken> => {
-    const own = faults.filter((fault) => `${fault.where} ${fault.class}` === group)
+    const own = all.filter(({ name, where }) => `${where} ${name}` === group)
     const [first] = own
     if (first === undefined) return []
     const witnesses = [...new Set(own.flatMap(({ witness }) => (witness === null ? [] : [sayers[witness.kind] ?? witness.kind])))].sort()
-    return [{ name: first.class, what: words[first.class], where: first.where, injected: own.length, hit: own.filter(({ hit, witness }) => hit.length > 0 && witness !== null).length, witnesses: witnesses.join(", ") || "nobody" }]
+    return [{ name: first.name, what: first.what, where: first.where, injected: own.length, hit: own.filter(({ isHit }) => isHit).length, witnesses: witnesses.join(", ") || "nobody" }]
   })
 }
 

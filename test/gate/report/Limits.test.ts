@@ -19,6 +19,15 @@ describe("what a report does not show", () => {
     for (const over of [{ hit: [] }, { witness: null }]) expect(told([journal({ faults: [full(over)] })])).toContain("met nothing that was broken on purpose")
   })
 
+  it("counts what tools of the operating system broke, and not what only tried the checker", () => {
+    const trial = (kind: "power_loss" | "full_disk", over: object = {}) => ({ id: `${kind}/1`, kind, sort: "x", digest: "d", witness: { kind: "record", detail: "x" }, looks: [], ...over }) as const
+    const met = told([journal({ trials: [trial("full_disk"), trial("power_loss")] })])
+    expect(met).toContain("real processes met a full disk, power cuts")
+    expect(met.split("nothing met")[1]).not.toMatch(/full disk|power cuts/)
+    for (const over of [{ lie: true }, { witness: null }]) expect(told([journal({ trials: [trial("power_loss", over)] })]).split("nothing met")[1]).toContain("power cuts")
+    expect(brokenIn([journal({ trials: [trial("full_disk"), trial("full_disk", { witness: null }), trial("power_loss", { lie: true })] })]).map(({ hit, injected, name }) => [name, injected, hit])).toEqual([["full_disk (trial)", 2, 1]])
+  })
+
   it("keeps what happened in the simulation alone apart", () => {
     const seeds = { v: 1, declared: { seeds: 1, twice: 0, fault_classes: [], measures: [] }, seeds: [{ seed: 1, digest: "", events: 1, virtual_ms: 1, failed: [], hits: { sync: 2, io: 0 }, seen: {}, twice: null }] } as const
     const found = told([journal({ world: "simulation", faults: [full()] }), journal({ faults: [fault("one/2", ["t1"])] })], { simulation: seeds })
