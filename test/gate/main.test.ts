@@ -22,6 +22,7 @@ describe("the words of the gate", () => {
     [["gate", "--seed", "x"], "--seed wants a whole number"],
     [["gate", "--scorecard", "/nowhere.json"], "/nowhere.json cannot be read"],
     [["gate", "--nonsense"], "--nonsense"],
+    [["gate", "--simulate", "1", "--setting", "nope"], "--setting wants seeds or soak, not nope"],
     [["gate", "--self-test", "--profile", "quick"], "--profile"],
     [["gate", "--profile", "quick", "--audits", "/nowhere"], "audit reports are written by whole runs of the profiles release and full"],
     [["gate", "--audits", "/nowhere", "--no-audits"], "one of them is enough"],

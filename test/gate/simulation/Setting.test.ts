@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Ajv2020 } from "ajv/dist/2020.js"
 import { describe, expect, it } from "vitest"
-import { readSetting } from "../../../gate/simulation/Setting.ts"
+import { lasting, readSetting } from "../../../gate/simulation/Setting.ts"
 import { measureNames } from "../../../gate/scorecard/Measures.ts"
 import schema from "../../../scenarios/simulated.schema.json" with { type: "json" }
 import { folder, root, settingFile } from "./machines.ts"
@@ -66,6 +66,14 @@ describe("the schema of what a simulation plays", () => {
 })
 
 describe("a setting", () => {
+  it("for another time has the same pace, and never nothing to do", () => {
+    const soak = readSetting(join(root, "scenarios/simulated/soak.json"))
+    expect(lasting(soak)).toBe(soak)
+    expect(lasting(soak, soak.active_ms)).toBe(soak)
+    expect(lasting(soak, 3_600_000)).toEqual({ ...soak, active_ms: 3_600_000, tasks: [13, 13] })
+    expect(lasting(soak, 1).tasks).toEqual([1, 1])
+  })
+
   it.each([
     ["{", "is not JSON"],
     ["[]", "Expected "],
