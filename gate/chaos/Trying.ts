@@ -44,6 +44,18 @@ export const askFor = (stage: Stage, planned: Planned): Effect.Effect<Heard> =>
     return { task, word: task !== null ? "taken" : isObject(refused) ? `refused: ${String(refused["tag"])}` : "no answer" }
   })
 
+/** Asks again, each with its key, what nobody answered: what a careful user does when the trouble is over. */
+export const askAgain = (stage: Stage, asked: ReadonlyArray<Planned>): Effect.Effect<void> =>
+  Effect.forEach(asked, (planned) =>
+    Effect.gen(function*() {
+      const at = stage.requests.findIndex(({ key, task }) => key === planned.key && task === null)
+      if (at < 0) return
+      const [unanswered] = stage.requests.splice(at, 1)
+      const { task } = yield* askFor(stage, planned)
+      // Refused once more: the request stays as it was.
+      if (task === null && unanswered !== undefined) stage.requests.splice(stage.requests.length - 1, 1, unanswered)
+    }), { discard: true })
+
 const reasons: ReadonlyArray<readonly [string, string]> = [
   ["in doubt", "the disk failed to sync a commit"],
   ["full", "the disk is full"],

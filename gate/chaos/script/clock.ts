@@ -6,8 +6,9 @@ import { renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Effect } from "effect"
 import { isObject } from "../../Json.ts"
-import { eventsText, opsgate, serve } from "../Product.ts"
+import { eventsText, serve } from "../Product.ts"
 import { watchRows } from "../Sampler.ts"
+import { sendLine } from "../Socket.ts"
 import { effectsInProgress, settled, type Stage, until } from "../Stage.ts"
 import { needFaketime } from "../Tools.ts"
 import { askFor, look, plainTask, tried } from "../Trying.ts"
@@ -66,7 +67,7 @@ export const clock = (stage: Stage) =>
 
 // Steps are noticed within a minute, the longest nap of the loop of schedules. A command about a schedule wakes it at once.
 const wake = (stage: Stage, round: number) =>
-  opsgate(stage.workspace, "schedule", round % 2 === 0 ? "pause" : "resume", waker, "--key", `wake ${round}`, ...(round % 2 === 0 ? ["--reason", "the clock was set"] : []))
+  sendLine(stage.workspace, { v: 1, ask: { op: round % 2 === 0 ? "schedule-pause" : "schedule-resume", schedule: waker, reason: "the clock was set" }, key: `wake ${round}` })
 
 const tally = (stage: Stage) =>
   Effect.map(eventsText(stage.workspace), (text) => {

@@ -5,7 +5,8 @@ import { type Ended, ledgerText, opsgate, type ProductFailed, serve } from "../P
 import { watchRows } from "../Sampler.ts"
 import { effectsInProgress, settled, type Stage, submitWords, taskIn, until } from "../Stage.ts"
 import { needMount } from "../Tools.ts"
-import { askFor, endWords, look, plainTask, tried } from "../Trying.ts"
+import { askAgain, askFor, endWords, look, plainTask, tried } from "../Trying.ts"
+import type { Planned } from "../Workload.ts"
 
 const kilobytes = 8000
 /** Longer than the room is taken before anybody looks, so that commands end meanwhile. */
@@ -35,19 +36,23 @@ const filled = (stage: Stage) =>
   Effect.gen(function*() {
     const { scenario: { workload: { concurrency } }, workspace } = stage
     const latest = yield* watchRows(workspace)
+    const refusable: Array<Planned> = []
     // More than there are workers: what waits must not begin while the disk is full.
     yield* Effect.forEach(Array.from({ length: 2 * concurrency }), () => askFor(stage, plainTask(stage, "heavy.git", workMs)))
     yield* until("an effect in progress", Effect.sync(() => (effectsInProgress(stage).size > 0 ? true : null)), 10, patienceMs)
     const left = fill(workspace)
-    const first = yield* until("a refusal", Effect.map(submit(stage), (ended) => (ended.code === 0 ? null : ended)), 10, patienceMs)
+    const first = yield* until("a refusal", Effect.map(submit(stage, refusable), (ended) => (ended.code === 0 ? null : ended)), 10, patienceMs)
     const before = starts(stage)
     yield* until("commands to end", Effect.sync(() => (effectsInProgress(stage).size === 0 ? true : null)), 20, patienceMs)
-    const refused = yield* submit(stage)
+    const refused = yield* submit(stage, refusable)
     const list = yield* opsgate(workspace, "task", "list", "--json")
     const ops = yield* opsgate(workspace, "ops-summary", "--json", "--check")
     const begun = starts(stage) - before
     free(workspace)
-    const again = yield* until("a change that is stored", Effect.map(askFor(stage, plainTask(stage, "light.sh", 10)), ({ task }) => task), 50, patienceMs).pipe(Effect.either)
+    const later = plainTask(stage, "light.sh", 10)
+    const again = yield* until("a change that is stored", Effect.map(opsgate(workspace, "task", "submit", "light.sh", JSON.stringify(later.payload), "--key", later.key, "--json"), taskIn), 50, patienceMs).pipe(Effect.either)
+    stage.requests.push({ key: later.key, kind: later.kind, class: later.class, task: again._tag === "Right" ? again.right : null, expect: later.expect })
+    yield* askAgain(stage, refusable)
     const went = yield* Effect.either(settled(stage, latest))
     const looks = [
       look("a change on the full disk", said(first), "exit 1: full"),
@@ -63,8 +68,9 @@ const filled = (stage: Stage) =>
   })
 
 // By the program itself, whose exit code and sentence are promised. It is stored if there was room after all.
-const submit = (stage: Stage): Effect.Effect<Ended, ProductFailed> => {
+const submit = (stage: Stage, asked: Array<Planned>): Effect.Effect<Ended, ProductFailed> => {
   const planned = plainTask(stage, "light.sh", 0)
+  asked.push(planned)
   return Effect.tap(opsgate(stage.workspace, ...submitWords(planned), "--json"), (ended) => {
     stage.requests.push({ key: planned.key, kind: planned.kind, class: planned.class, task: taskIn(ended), expect: planned.expect })
   })

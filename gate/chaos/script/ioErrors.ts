@@ -4,7 +4,8 @@
  */
 import { Clock, Effect } from "effect"
 import type { Row } from "../../History.ts"
-import { endWords, askFor, look, plainTask, tried } from "../Trying.ts"
+import { askAgain, askFor, endWords, look, plainTask, tried } from "../Trying.ts"
+import type { Planned } from "../Workload.ts"
 import { ledgerText, opsgate, serve } from "../Product.ts"
 import { settled, type Stage, until } from "../Stage.ts"
 import { watchRows } from "../Sampler.ts"
@@ -37,9 +38,11 @@ export const ioErrors = (stage: Stage) =>
   Effect.gen(function*() {
     const { limits: { trials = 0 } } = stage.scenario
     yield* needStrace(stage.workspace.env)
-    for (let index = 0; index < trials; index++) yield* Effect.scoped(onePoint(stage, pointOf(index), index))
+    const asked: Array<Planned> = []
+    for (let index = 0; index < trials; index++) yield* Effect.scoped(onePoint(stage, pointOf(index), index, asked))
     yield* serve(stage.workspace)
     const latest = yield* watchRows(stage.workspace)
+    yield* askAgain(stage, asked)
     yield* reconciled(stage, latest)
     yield* settled(stage, latest)
   })
@@ -57,20 +60,20 @@ const reconciled = (stage: Stage, latest: () => ReadonlyArray<Row>) =>
     }
   })
 
-const onePoint = (stage: Stage, point: Point, index: number) =>
+const onePoint = (stage: Stage, point: Point, index: number, asked: Array<Planned>) =>
   Effect.gen(function*() {
     const { call, error, from } = point
     const files = ["opsgate.db", "opsgate.db-wal"].flatMap((name) => ["-P", `${stage.workspace.dir}/.opsgate/${name}`])
     const server = yield* traced(stage.workspace, `trace-${index}`, [...files, "-e", `trace=${call}`, "-e", `inject=${call}:error=${error}:when=${from}+`, "-s", "0"])
     const isStruck = () => injectedLine(server.trace()) !== null
-    yield* load(stage, server, isStruck)
+    yield* load(stage, server, isStruck, asked)
     yield* Effect.ignore(until("the call that fails", Effect.sync(() => (isStruck() || server.ended() !== null ? true : null)), 20, patienceMs))
     const witness = injectedLine(server.trace())
     // A sync of the log decides about a commit. Pages that a checkpoint could not sync are in the log as well.
     const decides = call !== "pwrite64" && witness !== null && witness.includes("opsgate.db-wal")
     if (decides) yield* Effect.ignore(until("the server to end", Effect.sync(() => server.ended()), 10, patienceMs))
     const isUp = server.stderr().includes("the runtime is ready")
-    const later = server.ended() === null && witness !== null && isUp ? yield* askFor(stage, plainTask(stage, "light.sh", workMs)) : null
+    const later = server.ended() === null && witness !== null && isUp ? yield* askOne(stage, "light.sh", asked) : null
     const ended = server.ended()
     const reason = error === "EIO" ? "error" : "full"
     const promised = decides ? ["exited with 1: in doubt"] : call === "pwrite64" ? ["goes on", `exited with 1: ${reason}`] : ["goes on", "exited with 1: in doubt"]
@@ -82,7 +85,7 @@ const onePoint = (stage: Stage, point: Point, index: number) =>
   })
 
 // Commands one after the other, until the call has failed that had to, or the server has ended.
-const load = (stage: Stage, server: Traced, isOver: () => boolean) =>
+const load = (stage: Stage, server: Traced, isOver: () => boolean, asked: Array<Planned>) =>
   Effect.gen(function*() {
     const deadline = (yield* Clock.currentTimeMillis) + patienceMs
     for (let sent = 0; sent < commandsMax && !isOver() && server.ended() === null && (yield* Clock.currentTimeMillis) < deadline;) {
@@ -90,8 +93,14 @@ const load = (stage: Stage, server: Traced, isOver: () => boolean) =>
         yield* Effect.sleep(20)
         continue
       }
-      yield* askFor(stage, plainTask(stage, sent % 2 === 0 ? "heavy.git" : "light.sh", workMs))
+      yield* askOne(stage, sent % 2 === 0 ? "heavy.git" : "light.sh", asked)
       sent += 1
     }
   })
 
+
+const askOne = (stage: Stage, kind: "heavy.git" | "light.sh", asked: Array<Planned>) => {
+  const planned = plainTask(stage, kind, workMs)
+  asked.push(planned)
+  return askFor(stage, planned)
+}
