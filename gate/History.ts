@@ -31,14 +31,15 @@ export interface Effect {
   readonly mono_ms: number
 }
 
-export const faultClasses = ["sigkill", "sigstop", "replay", "poll_fault", "send_fault", "command_lost", "busy", "full", "io", "sync", "clock"] as const
+export const faultClasses = ["sigkill", "sigstop", "replay", "poll_fault", "send_fault", "command_lost", "busy", "full", "io", "sync", "clock",
+  "sigterm", "sigterm_twice", "second_server", "wal_damage", "read_only"] as const
 export type FaultClass = (typeof faultClasses)[number]
 
 export const targets = ["running", "claimed", "effect", "stored", "poll", "update", "report", "commit"] as const
 export type Target = (typeof targets)[number]
 
 /** How a scenario goes: `gate/chaos/script/` has one file for each. */
-export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "commits", "own", "full_disk", "io_errors", "read_only", "clock", "power_loss", "window", "simulated"] as const
+export const scripts = ["restart", "pause", "replay", "standstill", "polls", "reports", "commits", "own", "full_disk", "io_errors", "read_only", "clock", "power_loss", "terminate", "rival", "clock_set", "damage", "file_protected", "window", "simulated"] as const
 export type Script = (typeof scripts)[number]
 
 /** `scenarios/<profile>/<id>.json`; the schema is `scenarios/scenario.schema.json`. */
@@ -103,11 +104,35 @@ export interface Fault {
    */
   readonly hit: ReadonlyArray<string>
   /** Written by the operating system or the subject, never by the injector. */
-  readonly witness: { readonly kind: "exit" | "proc_stat" | "answer" | "record"; readonly detail: string } | null
+  readonly witness: { readonly kind: WitnessKind; readonly detail: string } | null
   /** When it was taken away again; without it, it is over as soon as it struck. */
   readonly until?: number
   /** Of `commit` the point of the run at which it struck, one of the points of the journal. */
   readonly point?: string
+  /** Of a clock that was set on this machine: by how many milliseconds. */
+  readonly by_ms?: number
+}
+
+/** `exit`, `proc_stat`, `locks` and `errno` are the kernel's; `answer` and `record` are the subject's. */
+export const witnessKinds = ["exit", "proc_stat", "locks", "errno", "answer", "record"] as const
+export type WitnessKind = (typeof witnessKinds)[number]
+
+/** A process of the product that met a fault: what it was asked for, how it ended, and what it printed. Judged by `promisesKept`. */
+export interface Encounter {
+  /** The id of the fault. */
+  readonly fault: string
+  /** The words of its command line. */
+  readonly asked: string
+  readonly pid: number
+  /** When the fault met it, and when it had ended, Unix milliseconds. */
+  readonly from: number
+  readonly to: number
+  readonly code: number | null
+  readonly signal: string | null
+  /** What it printed to people, the end of it. */
+  readonly said: string
+  /** SHA-256 of the database and its write-ahead log before and after, where nobody else wrote meanwhile. */
+  readonly files?: { readonly before: string; readonly after: string }
 }
 
 export interface Sample {
@@ -324,6 +349,8 @@ export interface Journal {
   readonly own?: OwnHistory
   /** By name, the kinds of its configuration. */
   readonly kinds?: Readonly<Record<string, DeclaredKind>>
+  /** How the product met faults that it has to answer in a certain way. */
+  readonly encounters?: ReadonlyArray<Encounter>
   /** Only of a scenario that breaks what the product stands on, with tools of the operating system. */
   readonly trials?: ReadonlyArray<Trial>
 }

@@ -25,6 +25,7 @@ export interface Workspace {
 }
 
 export interface Ended {
+  readonly pid: number
   readonly code: number | null
   readonly signal: string | null
   readonly stdout: string
@@ -44,7 +45,7 @@ export const opsgate = (workspace: Workspace, ...words: ReadonlyArray<string>): 
     child.on("error", (error) => resume(new ProductFailed({ what: `opsgate ${words.join(" ")}`, detail: error.message })))
     child.on("close", (code, signal) => {
       const text = (all: ReadonlyArray<Buffer>) => Buffer.concat([...all]).toString("utf8")
-      resume(Effect.succeed({ code, signal, stdout: text(stdout), stderr: text(stderr) }))
+      resume(Effect.succeed({ pid: child.pid ?? 0, code, signal, stdout: text(stdout), stderr: text(stderr) }))
     })
     return Effect.sync(() => child.kill("SIGKILL"))
   }).pipe(
@@ -67,6 +68,8 @@ export interface Server {
   readonly signal: (name: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGTERM") => Effect.Effect<void>
   /** How the operating system says that the process ended. */
   readonly ended: Effect.Effect<{ readonly code: number | null; readonly signal: string | null }>
+  /** The end of what it has logged so far. */
+  readonly said: () => string
 }
 
 const readyMs = 20_000
@@ -97,7 +100,8 @@ export const serve = (workspace: Workspace, before: ReadonlyArray<string> = []):
     return {
       pid: child.pid ?? 0,
       signal: (name) => Effect.sync(() => void child.kill(name)),
-      ended: Deferred.await(ended)
+      ended: Deferred.await(ended),
+      said: () => log
     }
   })
 

@@ -6,16 +6,21 @@ import type { Journal, Scenario, Script } from "../History.ts"
 import { endAll, eventsText, ledgerText, type Workspace } from "./Product.ts"
 import { clock } from "./script/clock.ts"
 import { commits } from "./script/commits.ts"
+import { clockSet } from "./script/clockSet.ts"
+import { damage } from "./script/damage.ts"
 import { fullDisk } from "./script/fullDisk.ts"
 import { ioErrors } from "./script/ioErrors.ts"
 import { pause } from "./script/pause.ts"
 import { polls } from "./script/polls.ts"
 import { powerLoss } from "./script/powerLoss.ts"
+import { protectedFile } from "./script/protectedFile.ts"
 import { readOnlyDisk } from "./script/readOnly.ts"
 import { replay } from "./script/replay.ts"
 import { reports } from "./script/reports.ts"
 import { restart } from "./script/restart.ts"
+import { rival } from "./script/rival.ts"
 import { standstill } from "./script/standstill.ts"
+import { terminate } from "./script/terminate.ts"
 import { seeded } from "./Seed.ts"
 import { ScenarioStuck, type Stage, type StageFailed } from "./Stage.ts"
 import { ToolMissing } from "./Tools.ts"
@@ -38,6 +43,7 @@ const elsewhere = (how: string) => () => new ScenarioStuck({ waitedFor: `a scena
 const scripts = {
   restart, pause, replay, standstill, polls, reports, commits,
   full_disk: fullDisk, io_errors: ioErrors, read_only: readOnlyDisk, clock, power_loss: powerLoss,
+  terminate, rival, clock_set: clockSet, damage, file_protected: protectedFile,
   own: elsewhere("of somebody's own project"), window: elsewhere("read"), simulated: elsewhere("simulated")
 } as const satisfies Record<Script, (stage: Stage) => Effect.Effect<void, StageFailed, Scope.Scope>>
 
@@ -54,7 +60,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
   Effect.gen(function*() {
     const { chatService, env, program } = options
     const workspace: Workspace = { dir: realpathSync(mkdtempSync(join(options.dir, `${scenario.id}-`))), program, chatService, env }
-    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], trials: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
+    const stage: Stage = { workspace, scenario, chance: seeded(scenario.seed), requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], encounters: [], trials: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
     prepare(workspace.dir, scenario)
     const started_at = yield* Clock.currentTimeMillis
     const exit = yield* scripts[scenario.workload.script](stage).pipe(
@@ -64,7 +70,7 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       Effect.exit
     )
     const events = yield* Effect.either(eventsText(workspace))
-    const { chat, faults, operations, points, replays, requests, restarts, summaries, trials } = stage
+    const { chat, encounters, faults, operations, points, replays, requests, restarts, summaries, trials } = stage
     const journal: Journal = {
       v: 1,
       scenario,
@@ -82,7 +88,8 @@ export const play = (scenario: Scenario, options: RunnerOptions): Effect.Effect<
       kinds: { ...declaredKinds, [voyageKind]: voyageDeclared },
       ...(points.length === 0 ? {} : { points }),
       ...(chat.calls.length === 0 ? {} : { chat }),
-      ...(trials.length === 0 ? {} : { trials })
+      ...(trials.length === 0 ? {} : { trials }),
+      ...(encounters.length === 0 ? {} : { encounters })
     }
     // Without its tool nothing was begun: that log is empty, and not lost.
     const noLog = Exit.isFailure(exit) && Option.exists(Cause.failureOption(exit.cause), (failure) => failure instanceof ToolMissing) ? "" : null

@@ -4,7 +4,7 @@
  */
 import { isObject } from "../Json.ts"
 import { Clock, Data, Effect, Ref, type Scope } from "effect"
-import type { ChatHistory, Fault, FaultClass, Operation, Replay, Request, Restart, Row, Sample, Scenario, Target, Trial } from "../History.ts"
+import type { ChatHistory, Encounter, Fault, FaultClass, Operation, Replay, Request, Restart, Row, Sample, Scenario, Target, Trial } from "../History.ts"
 import { type Ended, ledgerText, opsgate, opsgateJson, type ProductFailed, serve, type Server, type Workspace } from "./Product.ts"
 import { recorded, recordReads } from "./Operations.ts"
 import type { ToolMissing } from "./Tools.ts"
@@ -22,6 +22,7 @@ export interface Stage {
   readonly operations: Array<Operation>
   readonly points: Array<string>
   readonly trials: Array<Trial>
+  readonly encounters: Array<Encounter>
   readonly chat: { readonly [Part in keyof ChatHistory]: Array<ChatHistory[Part][number]> }
 }
 

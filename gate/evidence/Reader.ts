@@ -5,7 +5,7 @@
  */
 import { Either, ParseResult, Schema } from "effect"
 import type { ParseOptions } from "effect/SchemaAST"
-import { actSorts, type ChatHistory, type ControlTests, type Effect, faultClasses, scripts, type Journal, type LogEvent, mutantFamilies, operationNames, type OwnHistory, type RunHistory, type ScenarioHistory, type SelfTest, type Simulation, standings, targets, trialKinds, worlds } from "../History.ts"
+import { actSorts, type ChatHistory, type ControlTests, type Effect, faultClasses, scripts, type Journal, type LogEvent, mutantFamilies, operationNames, type OwnHistory, type RunHistory, type ScenarioHistory, type SelfTest, type Simulation, standings, targets, trialKinds, witnessKinds, worlds } from "../History.ts"
 import { type Files, inOrder } from "./Files.ts"
 import { Digest } from "./Manifest.ts"
 import { clip } from "./Plain.ts"
@@ -68,7 +68,7 @@ const ScenarioSchema = Schema.Struct({
   limits: Schema.Struct({ wall_ms: Schema.Int, lease_ms: Schema.Int, summaries: Schema.Int, command_ms: maybe(Schema.Int), trials: maybe(Schema.Int) })
 })
 
-const Witness = Schema.NullOr(Schema.Struct({ kind: Schema.Literal("exit", "proc_stat", "answer", "record"), detail: Schema.String }))
+const Witness = Schema.NullOr(Schema.Struct({ kind: Schema.Literal(...witnessKinds), detail: Schema.String }))
 
 const Row = Schema.Struct({ id: Schema.String, state: Schema.String }, Schema.Record({ key: Schema.String, value: Schema.Unknown }))
 
@@ -154,7 +154,8 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     hit: Schema.Array(Schema.String),
     witness: Witness,
     until: maybe(Schema.Int),
-    point: maybe(Schema.NonEmptyString)
+    point: maybe(Schema.NonEmptyString),
+    by_ms: maybe(Schema.Int)
   })),
   summaries: Schema.Array(Schema.Struct({ at: Schema.Int, summary: Schema.Unknown })),
   restarts: Schema.Array(Schema.Struct({ before: Schema.Array(Row), after: Schema.Array(Row) })),
@@ -184,6 +185,17 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     looks: Schema.Array(Schema.Struct({ what: Schema.NonEmptyString, promised: Schema.Array(Schema.String), seen: Schema.String })),
     log: maybe(Schema.Struct({ acknowledged: Schema.NonNegativeInt, found: Schema.NullOr(Schema.Struct({ seq: Schema.NonNegativeInt, hash: Digest })) })),
     lie: maybe(Schema.Literal(true))
+  }))),
+  encounters: maybe(Schema.Array(Schema.Struct({
+    fault: Schema.NonEmptyString,
+    asked: Schema.NonEmptyString,
+    pid: Schema.Int,
+    from: Schema.Int,
+    to: Schema.Int,
+    code: Schema.NullOr(Schema.Int),
+    signal: Schema.NullOr(Schema.String),
+    said: Schema.String,
+    files: maybe(Schema.Struct({ before: Digest, after: Digest }))
   })))
 })
 

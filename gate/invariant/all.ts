@@ -28,6 +28,7 @@ import { linearizable } from "./linearizable.ts"
 import { mutantsCaught } from "./mutantsCaught.ts"
 import { noDuplicateHeavy } from "./noDuplicateHeavy.ts"
 import { powerLossKept } from "./powerLossKept.ts"
+import { promisesKept } from "./promisesKept.ts"
 import { readOnlySurvived } from "./readOnlySurvived.ts"
 import { repeatsExplained } from "./repeatsExplained.ts"
 import { reportsArrive } from "./reportsArrive.ts"
@@ -77,6 +78,7 @@ export const invariants = {
   mutantsCaught,
   noDuplicateHeavy,
   powerLossKept,
+  promisesKept,
   readOnlySurvived,
   repeatsExplained,
   reportsArrive,

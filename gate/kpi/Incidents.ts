@@ -67,7 +67,14 @@ const signsIn = ({ events, journal }: Whole, probes: number): Sign => {
   const requests = new Map(journal.requests.map((request) => [request.task ?? byKey.get(request.key)?.[0]?.task ?? null, request]))
   const calls = journal.chat?.calls ?? []
   const pollSign = pollSigns(calls, probes)
+  const stepOf = stepsIn(events, journal.faults)
   return (fault, struck) => {
+    const step = stepOf(fault)
+    if (step !== undefined) {
+      // What comes after it in the log is told by the clock that it set.
+      const life = step === null ? undefined : (byTask.get(struck) ?? []).find((event) => event.seq > step.seq && isLife(event, requests.get(struck)))
+      return step === null || life === undefined ? null : fault.at + life.at - step.at
+    }
     const since = fault.until ?? fault.at
     switch (fault.must_hit) {
       case "poll":
@@ -82,6 +89,13 @@ const signsIn = ({ events, journal }: Whole, probes: number): Sign => {
         return firstAfter(fault.at, byTask.get(struck) ?? [], (event) => isLife(event, requests.get(struck)))
     }
   }
+}
+
+// Steps of a clock of this machine are noticed one after the other. Undefined: the fault is none; null: nobody noticed it.
+const stepsIn = (events: ReadonlyArray<LogEvent>, faults: ReadonlyArray<Fault>) => {
+  const sets = faults.filter(({ by_ms }) => by_ms !== undefined)
+  const steps = events.filter(({ type }) => type === "clock.stepped")
+  return (fault: Fault): LogEvent | null | undefined => (fault.by_ms === undefined ? undefined : steps[sets.indexOf(fault)] ?? null)
 }
 
 const firstAfter = (at: number, events: ReadonlyArray<LogEvent>, fits: (event: LogEvent) => boolean): number | null => events.find((event) => event.at > at && fits(event))?.at ?? null

@@ -14,11 +14,13 @@ import type { Measure } from "../Verdict.ts"
 
 /** Clocks are set by seconds; a log that goes back further says so (`clock.stepped`). */
 const backwardsMaxMs = 1000
+/** A step is noticed within a minute, so that it may stand behind the first events that it set back. */
+const noticedWithinMs = 60_000
 
 export const traceability: Measure = (history) =>
   overFolds(history, ({ events, id }, log, units) => {
     const byTask = groupedBy(events.filter(({ task, type }) => task !== null && !mere.has(type)), ({ task }) => task ?? "")
-    const steps = events.flatMap(({ payload, seq, type }) => (type === "clock.stepped" ? [{ seq, byMs: Number(payload?.["by_ms"] ?? 0) }] : []))
+    const steps = events.flatMap(({ at, payload, seq, type }) => (type === "clock.stepped" ? [{ seq, at, byMs: Number(payload?.["by_ms"] ?? 0) }] : []))
     for (const task of log.tasks.values()) {
       if (!isTerminal(task.state)) continue
       const own = byTask.get(task.id) ?? []
@@ -72,12 +74,12 @@ const runProblem = (own: ReadonlyArray<LogEvent>): string | null => {
   return null
 }
 
-const orderProblem = (own: ReadonlyArray<LogEvent>, steps: ReadonlyArray<{ readonly seq: number; readonly byMs: number }>): string | null => {
+const orderProblem = (own: ReadonlyArray<LogEvent>, steps: ReadonlyArray<{ readonly seq: number; readonly at: number; readonly byMs: number }>): string | null => {
   const [first] = own
   for (const [index, event] of own.entries()) {
     const before = own[index - 1] ?? event
     if (first?.trace === null || event.trace !== first?.trace) return `seq ${event.seq}: its trace is ${event.trace ?? "(none)"}, that of the request is ${first?.trace ?? "(none)"}`
-    const set = steps.filter(({ byMs, seq }) => before.seq <= seq && seq <= event.seq && byMs < 0).reduce((sum, { byMs }) => sum - byMs, 0)
+    const set = steps.filter(({ at, byMs, seq }) => before.seq <= seq && (seq <= event.seq || Math.abs(at - event.at) <= noticedWithinMs) && byMs < 0).reduce((sum, { byMs }) => sum - byMs, 0)
     if (before.at - event.at > backwardsMaxMs + set) return `seq ${event.seq}: it is ${before.at - event.at} ms before seq ${before.seq}`
   }
   return null

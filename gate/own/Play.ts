@@ -70,7 +70,7 @@ export const playKind = (project: Project, own: OwnKind, payload: unknown, kinds
   Effect.gen(function*() {
     const workspace = yield* workspaceOf(project, `own-${own.kind}`, around)
     const scenario = scenarioOf(own)
-    const stage: Stage = { workspace, scenario, chance: () => 0, requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], trials: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
+    const stage: Stage = { workspace, scenario, chance: () => 0, requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], encounters: [], trials: [], chat: { commands: [], bursts: [], calls: [], violations: [] } }
     const started_at = yield* Clock.currentTimeMillis
     const exit = yield* killAtEveryCommit(stage, {
       errand: (n) => ({ key: `${scenario.id}:${n}`, kind: own.kind, class: own.class, payload, expect: { states: ["SUCCEEDED", "OUTCOME_UNKNOWN"], done_min: 0, done_max: Number.MAX_SAFE_INTEGER } }),

@@ -16,9 +16,13 @@ const words = {
   io: "disk errors on write",
   sync: "syncs that fail",
   clock: "clocks that are set",
+  sigterm: "servers that are told to end in the middle of work",
+  sigterm_twice: "servers that are told so twice",
+  second_server: "a second server on the same file",
+  wal_damage: "a write-ahead log that is cut, torn or gone",
   read_only: "a file that may only be read",
   power_loss: "power cuts, by a replay of what was written up to any sync"
-} as const satisfies Record<FaultClass | "power_loss" | "read_only", string>
+} as const satisfies Record<FaultClass | "power_loss", string>
 type Met = keyof typeof words
 
 /** What the trials of the operating system's tools break, by the same words. */
@@ -103,4 +107,4 @@ export const brokenIn = (journals: ReadonlyArray<Journal>): ReadonlyArray<Broken
   })
 }
 
-const sayers: Readonly<Record<string, string>> = { exit: "the exit of the process", proc_stat: "the kernel's state of the process", answer: "the answer of the product", record: "the record of the chat service" }
+const sayers: Readonly<Record<string, string>> = { exit: "the exit of the process", proc_stat: "the kernel's state of the process", locks: "the kernel's list of locks", errno: "the kernel's refusal", answer: "the answer of the product", record: "the record of the chat service" }

@@ -77,7 +77,7 @@ const inHistory: ReadonlyArray<Mutant> = [
     }), { noDuplicateHeavy: "one exposure fewer" }),
   mutant("run", "faults", "No fault of a scenario hit anything.", [measure("faultsHit")], (draft) =>
     draft.rewrite("faults", ({ journal }) => (journal.scenario.faults.length === 0 ? null : { journal: { ...journal, faults: journal.faults.map((fault) => ({ ...fault, hit: [] })) } })),
-  { interruptedRecovered: "it counts what was hit", noDuplicateHeavy: "it counts what was hit", reportsArrive: "it counts what was hit" }),
+  { interruptedRecovered: "it counts what was hit", noDuplicateHeavy: "it counts what was hit", promisesKept: "it counts what was hit", reportsArrive: "it counts what was hit" }),
   mutant("run", "summaries", "No summary was printed.", [measure("summariesAgree")], (draft) => draft.rewriteAll(({ journal }) => ({ journal: { ...journal, summaries: [] } })), { uptime: "the summary at the end of a window says when the last heartbeat was" }),
   mutant("run", "restarts", "Nobody looked at the tasks around a restart.", [measure("restartsKeepState")], (draft) => draft.rewriteAll(({ journal }) => ({ journal: { ...journal, restarts: [] } }))),
   mutant("run", "replays", "Nothing was sent again.", [measure("commandsDeduplicated")], (draft) => draft.rewriteAll(({ journal }) => ({ journal: { ...journal, replays: [] } })), { noDuplicateHeavy: "what a repeat exposed is not counted" }),

@@ -3,6 +3,7 @@
  * Like those of `Broken.ts` they are the least that breaks it.
  */
 import type { ChatCall, LogEvent, Operation } from "../History.ts"
+import { silenced } from "./Absence.ts"
 import { broken, type Change, inChat, inLog, isSilent, withPayload } from "./Broken.ts"
 import { rechained, type Scene } from "./Draft.ts"
 import type { Mutant } from "./Mutant.ts"
@@ -113,6 +114,25 @@ export const plantedRuns: ReadonlyArray<Mutant> = [
     const call = calls.find(hasReference)
     return call === undefined ? null : { calls: [...calls, { ...call, seq: Math.max(...calls.map(({ seq }) => seq)) + 1 }] }
   })),
+  broken("rival-let-in", "A second server on the same file was not refused.", "promisesKept", "a second server", ({ journal }) => {
+    const rivals = new Set(journal.faults.filter((fault) => fault.class === "second_server" && fault.hit.length > 0).map(({ id }) => id))
+    const at = (journal.encounters ?? []).findIndex(({ fault }) => rivals.has(fault))
+    return at < 0 ? null : { journal: { ...journal, encounters: journal.encounters?.map((one, index) => (index === at ? { ...one, code: 0 } : one)) ?? [] } }
+  }),
+  broken("tick-decided-twice", "A tick asked for a task that had been skipped.", "ticksOnce", "a tick", (scene) => {
+    const at = scene.events.findIndex(({ payload, type }) => type === "task.requested" && payload?.["by"] === "schedule" && payload["tick_by"] !== "manual")
+    const { schedule, tick_ms } = scene.events[at]?.payload ?? {}
+    const declared = scene.events.findIndex(({ payload, type }) => type === "schedule.declared" && payload?.["schedule"] === schedule)
+    const before = scene.events[declared]
+    // Summaries name events by their place.
+    if (at < 0 || before === undefined || scene.journal.summaries.length > 0) return null
+    const skipped = { ...before, type: "schedule.skipped", payload: { schedule, version: 1, from_ms: tick_ms, to_ms: tick_ms, count: 1, reason: "overlap" } }
+    return { events: rechained(scene.events.toSpliced(declared + 1, 0, skipped)) }
+  }),
+  broken("tick-forgotten", "The ticks of a schedule that nobody ran are on record as none.", "ticksWhole", "a tick that was skipped, before one that was run", (scene) => {
+    const at = scene.events.findIndex(({ payload, seq, type }) => type === "schedule.skipped" && scene.events.some((event) => event.seq > seq && event.type === "task.requested" && event.payload?.["schedule"] === payload?.["schedule"] && event.payload?.["tick_by"] !== "manual" && number(event.payload?.["tick_ms"]) > number(payload?.["to_ms"])))
+    return at < 0 ? null : { events: rechained(scene.events.map((event, index) => (index === at ? silenced(event) : event))) }
+  }),
   broken("child-forgotten", "The child of a task was asked for, and nobody ever took it.", "workEnds", "a task", (scene) => {
     const parent = scene.events.find((event) => event.type === "task.requested" && isSilent(event.task, scene))
     if (parent === undefined) return null

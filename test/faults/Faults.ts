@@ -1,7 +1,7 @@
 /** Faults of a disk, done for real: a small disk that is filled, system calls that fail under strace, and a ledger kept outside. */
 import { execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, openSync, writeSync } from "node:fs"
+import { chmodSync, closeSync, openSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import Database from "better-sqlite3"
@@ -33,6 +33,18 @@ export const canInject = canRun("strace", ["-o", "/dev/null", "true"])
 
 export const noStrace = "strace is not installed, or may not trace (package strace)"
 export const noMount = "a disk of its own can be mounted by root only"
+export const noProtection = "files cannot be protected from writing here (chattr +i, for root)"
+
+/** Lets nobody write the files until it is undone; null where that cannot be done. Their mode is enough, but for root. */
+export const protect = (files: ReadonlyArray<string>): (() => void) | null => {
+  const isRoot = process.getuid?.() === 0
+  const set = (on: boolean): boolean => {
+    if (isRoot) return canRun("chattr", [on ? "+i" : "-i", ...files])
+    files.forEach((file) => chmodSync(file, on ? 0o400 : 0o600))
+    return true
+  }
+  return set(true) ? () => void set(false) : null
+}
 
 /** Keeps what is written from now on out of the file itself, until it is undone: a checkpoint goes no further than the oldest reader. */
 export const pinLog = (home: Home, atTheEnd: AtTheEnd): (() => void) => {

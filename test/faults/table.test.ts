@@ -5,7 +5,7 @@ import { describe, it, vi } from "vitest"
 import { storageOf } from "../../src/edge/cli/StorageClient.ts"
 import { type AtTheEnd, type Ended, type Home, light, opsgate, program, start, until } from "../edge/cli/Opsgate.ts"
 import { disk, remount } from "../disk.ts"
-import { canInject, expectKept, fill, noMount, noStrace, skipLoudly } from "./Faults.ts"
+import { canInject, expectKept, fill, noMount, noProtection, noStrace, protect, skipLoudly } from "./Faults.ts"
 
 vi.setConfig({ maxConcurrency: 3, testTimeout: 60_000 })
 
@@ -104,6 +104,25 @@ describe.concurrent("without a server, a disk that is read-only", () => {
       { args: serve, code: 1, stderr: /opsgate: cannot listen on .*: EROFS/ }
     ])
     remount(folder, "rw")
+    await home.serve()
+    await expectKept(home, [id])
+  })
+})
+
+describe.concurrent("without a server, a file that may not be written", () => {
+  it("is refused by whoever would write it, and starts when it may be written again: nobody waits with a file that is open for reading", async ({ expect, onTestFinished, skip }) => {
+    const home = opsgate(onTestFinished, kinds)
+    const first = await home.serve()
+    const id = await home.submit("report")
+    await home.untilTask(id, "SUCCEEDED")
+    first.signal("SIGKILL")
+    await first.ended
+    const undo = protect([home.file, `${home.file}-wal`])
+    if (undo === null) return skipLoudly(skip, noProtection)
+    onTestFinished(undo)
+    const stderr = lines(`${storeCannot}the file or its folder is read-only`)
+    await expectRow(expect, home.run, [{ args: submit, code: 1, stderr }, { args: serve, code: 1, stderr }, { args: list, code: 0, stderr: nothing, stdout: /SUCCEEDED/ }])
+    undo()
     await home.serve()
     await expectKept(home, [id])
   })

@@ -248,7 +248,7 @@ def isTraced($tasks; $steps): [.[] | select(.type as $type | ["idempotency.repla
          elif $type == "hold.opened" then .open = (.open + [$event.payload.hold | isText // ""] | unique)
          elif $type == "hold.released" then .open -= [$event.payload.hold | isText // ""] else . end)
       | .worked = (.worked or (["effect.intent", "effect.adopted", "step.succeeded", "step.failed", "step.settled"] | index($type) != null))
-      | ([$steps[] | select($before.seq <= .seq and .seq <= $event.seq and .by < 0) | - .by] | add // 0) as $set
+      | ([$steps[] | select($before.seq <= .seq and (.seq <= $event.seq or (.at - $event.at | fabs) <= 60000) and .by < 0) | - .by] | add // 0) as $set
       | .right = (.right and (($to == "APPROVED" or $to == "QUEUED") and (.open | length) > 0 | not) and ($to != "RUNNING" or .state == "QUEUED")
           and ($to != "SUCCEEDED" or (.ran and .worked)) and $first.trace != null and $event.trace == $first.trace and $before.at - $event.at <= 1000 + $set)
       | .ran = (.ran or $to == "RUNNING") | .state = ($to // .state)) | .right);
@@ -289,7 +289,7 @@ def measured($journal; $events; $effects): ($events | map(select(.type == "store
   # As often as a key was asked for, by whatever task, in the order in which the tasks came.
   | ([$tasks[] | . as $task | .asks[] | {key: ., id: $task.id, first: $task.first}] | sort_by(.first) | group_by(.key) | map({key: .[0].key, value: map(.id)}) | from_entries) as $byKey
   | [$events[] | select(.type == "schedule.declared") | .payload.schedule | isText // ""] as $schedules
-  | [$events[] | select(.type == "clock.stepped") | {seq, by: (.payload.by_ms // 0)}] as $steps
+  | [$events[] | select(.type == "clock.stepped") | {at, seq, by: (.payload.by_ms // 0)}] as $steps
   | any($events[]; .payload == null) as $pruned
   | {
     legalTransitions: tally($tasks[].moves[]),

@@ -593,14 +593,14 @@ const isTraced = ({ events }, log, steps) => {
     ran ||= to === "RUNNING"
     if (to === "SUCCEEDED" && !(ran && worked)) return false
     state = to ?? state
-    const setBack = steps.filter((step) => before.seq <= step.seq && step.seq <= seq && step.by < 0).reduce((sum, step) => sum - step.by, 0)
+    const setBack = steps.filter((step) => before.seq <= step.seq && (step.seq <= seq || Math.abs(step.at - at) <= 60_000) && step.by < 0).reduce((sum, step) => sum - step.by, 0)
     if (first.trace === null || trace !== first.trace || before.at - at > 1000 + setBack) return false
   }
   return true
 }
 
 const traceability = overLogs(({ events, log }, tally) => {
-  const steps = events.filter(({ type }) => type === "clock.stepped").map(({ payload, seq }) => ({ seq, by: Number(payload.by_ms ?? 0) }))
+  const steps = events.filter(({ type }) => type === "clock.stepped").map(({ at, payload, seq }) => ({ at, seq, by: Number(payload.by_ms ?? 0) }))
   for (const task of log.tasks.values()) if (terminal.has(task.state)) tally.count(isTraced(task, log, steps))
 })
 

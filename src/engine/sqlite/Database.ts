@@ -68,7 +68,10 @@ export const open = (file: string, made: { readonly id: string; readonly atMs: n
   Effect.gen(function*() {
     yield* readVersion(file)
     const db = yield* Effect.acquireRelease(
-      orUnavailable("open the database", () => new Database(file, { timeout: openingMs })),
+      orUnavailable("open the database", () => {
+        ["", "-wal"].forEach((end) => expectWritable(file + end))
+        return new Database(file, { timeout: openingMs })
+      }),
       (db) => Effect.sync(() => db.close())
     )
     // The header is older than the file while a migration stands in the write-ahead log alone.
@@ -80,6 +83,12 @@ export const open = (file: string, made: { readonly id: string; readonly atMs: n
     })
     return db
   })
+
+// SQLite opens for reading what it may not write, and stays so: a server would wait for ever for a file that can long be written again.
+// No connection of this process is open yet, so closing the descriptor drops no lock of one.
+const expectWritable = (file: string): void => {
+  if (existsSync(file)) closeSync(openSync(file, "r+"))
+}
 
 /** The most bytes that an empty write-ahead log keeps on the disk. */
 const walKeptBytes = 32 * 1024 * 1024

@@ -25,7 +25,7 @@ const scenario: Scenario = {
 }
 const stage: Stage = {
   workspace: { dir, program, chatService: "", env: { PATH: `${dirname(process.execPath)}:${process.env.PATH}` } },
-  scenario, chance: () => 0, requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], points: [], trials: [],
+  scenario, chance: () => 0, requests: [], replays: [], faults: [], summaries: [], restarts: [], operations: [], encounters: [], points: [], trials: [],
   chat: { commands: [], bursts: [], calls: [], violations: [] }
 }
 

@@ -42,7 +42,7 @@ describe("the charts of a run", () => {
     }
     expect(textOf("checks")).toContain("duplicate-heavy 0 %, at most 1.9021 %, none allowed")
     expect(textOf("recovery")).toMatch(/sigkill: 20 incidents, median 1000 s, longest 1000 s.* 600 s is allowed\./)
-    expect(textOf("trend")).toMatch(/20261139T120000000Z: NO-GO, 25 of 47 checks passed; 20261121T234313171Z: NO-GO/)
+    expect(textOf("trend")).toMatch(/20261139T120000000Z: NO-GO, 27 of 50 checks passed; 20261121T234313171Z: NO-GO/)
   })
 
   it("show the last ten runs, this one included, each verdict as a shape of its own", () => {

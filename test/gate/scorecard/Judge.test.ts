@@ -223,7 +223,7 @@ describe("judge", () => {
 
   it("counts only the worlds that a check asks for, and says on what it was judged", () => {
     const of = (worlds: Check["worlds"]) => judge({ ...spine, checks: [check({ measure: "scenariosComplete", n_min: 1, worlds })] }, well).lines[0]
-    expect(of(["machine"])).toMatchObject({ verdict: "PASS", total: 6, traffic: ["fault, machine, 6 scenarios"] })
+    expect(of(["machine"])).toMatchObject({ verdict: "PASS", total: 12, traffic: ["fault, machine, 12 scenarios"] })
     expect(of(["simulation"])).toMatchObject({ verdict: "INSUFFICIENT", total: 0, traffic: [] })
   })
 

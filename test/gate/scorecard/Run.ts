@@ -121,8 +121,27 @@ const chatted = (tasks: number, bursts: number): ScenarioHistory => {
   })
 }
 
-/** Nothing but its completion counts. */
-const sixth = (): ScenarioHistory => told("sixth", { tasks: 2, faults: 0, summaries: 0 }, {}, [])
+/** Second servers are refused, and a schedule ticks. */
+const promised = (rivals: number, skipped: number): ScenarioHistory => {
+  const everyMs = 1000
+  const tick = (task: string, at: number): ReadonlyArray<Draft> =>
+    [requested(task, { by: "schedule", schedule: "s", tick_ms: at, tick_by: "tick", key: `schedule:s:${at}`, command: null }), ...asked(task).slice(1), running(task, 1, { epoch: 2 }), intent(task), succeeded(task)]
+  const last = everyMs * (skipped + 1)
+  const ticks = ids("tick-", 5)
+  const events = [
+    event("schedule.declared", null, { schedule: "s", version: 1, every_ms: everyMs, next_ms: everyMs, late_after_ms: 0, jitter_ms: 0 }),
+    event("schedule.skipped", null, { schedule: "s", version: 1, from_ms: everyMs, to_ms: everyMs * skipped, count: skipped, reason: "catch_up" }),
+    ...ticks.flatMap((task, i) => tick(task, last + i * everyMs))
+  ]
+  // They hit no task, so that what others show about recoveries and duplicates is not diluted.
+  const faults = Array.from({ length: rivals }, (_, i) => fault(`promised/${i + 1}`, ["elsewhere"], { class: "second_server", must_hit: "update", witness: { kind: "locks", detail: "process 7 has the lock" } }))
+  const encounters = faults.map(({ at, id }) => ({ fault: id, asked: "serve", pid: 99, from: at, to: at, code: 5, signal: null, said: "opsgate: another opsgate process holds the file" }))
+  const whole = told("promised", { tasks: 2, faults: 0, summaries: 0 }, { faults, encounters }, [{ class: "second_server", must_hit: "update", count: rivals }], events)
+  return { ...whole, effects: [...whole.effects ?? [], ...ticks.flatMap((task) => [started(task), done(task)])] }
+}
+
+/** Nothing but their completion counts. */
+const others = (count: number): ReadonlyArray<ScenarioHistory> => ids("other-", count).map((id) => told(id, { tasks: 2, faults: 0, summaries: 0 }, {}, []))
 
 /** A self-test that caught everything: as many mutants as the scorecard asks for, and each name turned red by one at least. */
 const checked = (mutants: number, names: ReadonlyArray<string>): SelfTest => {
@@ -138,5 +157,5 @@ const checked = (mutants: number, names: ReadonlyArray<string>): SelfTest => {
 
 export const healthy = (): RunHistory => ({
   selfTest: checked(100, ids("name-", 40)),
-  scenarios: [restart({ tasks: 60, faults: 10, summaries: 1000 }), paused(24, 8), replayed(60), standstill(8, 10), chatted(200, 60), sixth()]
+  scenarios: [restart({ tasks: 60, faults: 10, summaries: 1000 }), paused(24, 8), replayed(60), standstill(8, 10), chatted(200, 60), promised(20, 5000), ...others(6)]
 })
