@@ -6,7 +6,7 @@ import { Data, Either } from "effect"
 import { packRelease, readRelease, type Release } from "./evidence/Release.ts"
 import type { Product } from "./evidence/Sbom.ts"
 
-/** There is nothing that could be judged. Nothing was run. */
+/** There is nothing that could be judged, or was. No evidence was written. */
 export class NothingShipped extends Data.TaggedError("NothingShipped")<{ readonly why: string }> {
   override get message() {
     return this.why
@@ -28,11 +28,12 @@ export const shippedFrom = (root: string, version: string, artifact: string | un
   })
 }
 
-/** A sentence when what was packed is no longer what lies there; a file of somebody else's is not played, and not looked at again. */
-export const changedSince = (root: string, { release }: Shipped): string | null => {
-  if (release.tar_sha256 === null) return null
-  const now = Either.getOrNull(packRelease(root))
-  return now?.tar_sha256 === release.tar_sha256 ? null : `what package.json ships was changed while it was judged, so this run is about nothing: run it again`
+/** Refused when what was packed is no longer what lies there; a file of somebody else's is not played, and not looked at again. */
+export const stillShipped = (root: string, { release }: Shipped): Either.Either<void, NothingShipped> => {
+  if (release.tar_sha256 === null) return Either.void
+  return Either.getOrNull(packRelease(root))?.tar_sha256 === release.tar_sha256
+    ? Either.void
+    : Either.left(new NothingShipped({ why: "what package.json ships was changed while it was judged, so this run is about nothing: run it again" }))
 }
 
 const committedMs = (root: string): number | null => {

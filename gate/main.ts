@@ -41,7 +41,7 @@ import { restrained } from "./scorecard/Diff.ts"
 import { judge } from "./scorecard/Judge.ts"
 import { evidenceMutants } from "./selftest/all.ts"
 import { selfTest } from "./selftest/SelfTest.ts"
-import { changedSince, shippedFrom } from "./Shipped.ts"
+import { shippedFrom, stillShipped } from "./Shipped.ts"
 import { exitCode } from "./Verdict.ts"
 import { type Asked, judgeWindow, windowProfile } from "./window/Gate.ts"
 
@@ -191,8 +191,7 @@ const gate = (options: GateOptions) =>
     const [played, control, simulated] = yield* Effect.all([playAll(options, scenarios, work), controlTests, simulatedBy(options, profile)], { concurrency: 3 }).pipe(
       Effect.onInterrupt(() => Effect.sync(() => rmSync(work, { recursive: true, force: true })))
     )
-    const changed = changedSince(root, shipped)
-    if (changed !== null) return yield* new Usage({ text: changed })
+    yield* orUsage(stillShipped(root, shipped))
     const { failures, product, simulation } = simulated
     const ran = { control, simulation }
     const scenariosPlayed = [...played, ...simulated.texts]

@@ -49,10 +49,16 @@ export const attest = (files: Files, about: About, decision: string, key: KeyObj
       const payload = yield* canonical(make(about, envelopes))
       envelopes.set(file, yield* signEnvelope(Buffer.from(payload), key))
     }
-    const texts = new Map([...envelopes, [listFileOf(about.manifest.release.name), listed(envelopes)], [sigstoreFile, sigstore(envelopes.get(vsaFile) ?? "")]])
-    const bytes = [...texts].map(([path, text]) => [path, Buffer.from(text, "utf8")] as const)
-    return new Map([...texts, ...inTotoFiles(new Map([...files, ...bytes]), key, about.manifest.window.end_ms)])
+    return new Map([...envelopes, ...copiesOf(files, envelopes, about.manifest, key)])
   })
+
+/** The rest of the folder for these envelopes: the list, the Sigstore bundle, and link and layout over all files. */
+export const copiesOf = (files: Files, envelopes: Envelopes, { release, window }: Manifest, key: KeyObject): Envelopes => {
+  const copies = new Map([[listFileOf(release.name), listed(envelopes)], [sigstoreFile, sigstore(envelopes.get(vsaFile) ?? "")]])
+  return new Map([...copies, ...inTotoFiles(new Map([...files, ...bytesOf(envelopes), ...bytesOf(copies)]), key, window.end_ms)])
+}
+
+const bytesOf = (texts: Envelopes): Files => new Map([...texts].map(([path, text]) => [path, Buffer.from(text, "utf8")]))
 
 const Envelope = Schema.parseJson(Schema.Struct({
   payload: Schema.String,

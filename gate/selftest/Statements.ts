@@ -4,24 +4,42 @@
  */
 import type { KeyObject } from "node:crypto"
 import { Either, Schema } from "effect"
-import { listFileOf } from "../evidence/Attestations.ts"
+import { copiesOf, listFileOf } from "../evidence/Attestations.ts"
 import { verifyEnvelope, signEnvelope } from "../evidence/Dsse.ts"
 import { configFile } from "../evidence/EffectiveConfig.ts"
+import { inTotoFiles, linkFileOf } from "../evidence/InToto.ts"
 import { Manifest, manifestFile } from "../evidence/Manifest.ts"
 import { releaseFileOf } from "../evidence/Release.ts"
 import { sbomFile } from "../evidence/Sbom.ts"
-import { layoutFile, provenanceFile, sigstoreFile, testResultFile, vsaFile } from "../evidence/Sums.ts"
+import { isAttestation, layoutFile, provenanceFile, sigstoreFile, testResultFile, vsaFile } from "../evidence/Sums.ts"
 import { type Draft, keyFrom, NotMade, selfTestKey } from "./Draft.ts"
 import { aspect, type Mutant } from "./Mutant.ts"
 
 const mutant = (family: "tampering" | "absence", hand: Mutant["hand"], name: string, what: string, flip: "attestations" | "release", apply: Mutant["apply"]): Mutant =>
   ({ id: `${family}/${name}`, family, hand, what, flips: [aspect(flip)], apply })
 
+const made = <A>(either: Either.Either<A, { readonly message: string }>): A => Either.getOrThrowWith(either, ({ message }) => new NotMade({ why: message }))
+
 /** Signs what `change` makes of the payload of an envelope. */
 const resaid = (draft: Draft, file: string, change: (text: string) => string, key: KeyObject = selfTestKey): void => {
-  const { payload } = Either.getOrThrowWith(verifyEnvelope(draft.text(file), draft.pinned), ({ message }) => new NotMade({ why: message }))
-  const said = change(Buffer.from(payload).toString("utf8"))
-  draft.write(file, Either.getOrThrowWith(signEnvelope(Buffer.from(said), key), ({ message }) => new NotMade({ why: message })))
+  const { payload } = made(verifyEnvelope(draft.text(file), draft.pinned))
+  draft.write(file, made(signEnvelope(Buffer.from(change(Buffer.from(payload).toString("utf8"))), key)))
+}
+
+/** The same by somebody who thinks of everything: the copies of the envelope, and link and layout over all files, fit it. */
+const resaidEverywhere = (draft: Draft, file: string, change: (text: string) => string): void => {
+  resaid(draft, file, change)
+  const envelopes = new Map([...draft.files.keys()].filter((path) => path.endsWith(".dsse.json")).map((path) => [path, draft.text(path)]))
+  const others = new Map([...draft.files].filter(([path]) => !isAttestation(path)))
+  for (const [path, text] of copiesOf(others, envelopes, draft.read(manifestFile, Manifest), selfTestKey)) draft.write(path, text)
+}
+
+/** Changes a copy, and makes link and layout fit. */
+const recopied = (draft: Draft, file: string, change: (text: string) => string): void => {
+  draft.write(file, change(draft.text(file)))
+  const { window } = draft.read(manifestFile, Manifest)
+  const others = new Map([...draft.files].filter(([path]) => path !== layoutFile && path !== linkFileOf(selfTestKey)))
+  for (const [path, text] of inTotoFiles(others, selfTestKey, window.end_ms)) draft.write(path, text)
 }
 
 const releaseIn = (draft: Draft): Manifest["release"] => draft.read(manifestFile, Manifest).release
@@ -31,30 +49,26 @@ const sealed = (draft: Draft): void => {
   draft.resign()
 }
 
-const Json = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+const Enveloped = Schema.Struct({ payload: Schema.String })
 
 const swappedResult = (text: string): string =>
   text.replace(/"verificationResult":"(PASSED|FAILED)"/, (_, result) => `"verificationResult":"${result === "PASSED" ? "FAILED" : "PASSED"}"`)
 
 export const aboutStatements: ReadonlyArray<Mutant> = [
-  mutant("tampering", "signer", "vsa-other-result", "The verification summary says PASSED where the decision is not GO, or the other way round, and is signed.", "attestations", (draft) => resaid(draft, vsaFile, swappedResult)),
-  mutant("tampering", "signer", "vsa-other-artifact", "The verification summary is about another artifact, and is signed.", "attestations", (draft) => resaid(draft, vsaFile, (text) => text.replace(releaseIn(draft).sha256, "f".repeat(64)))),
+  mutant("tampering", "signer", "vsa-other-result", "The verification summary says PASSED where the decision is not GO, or the other way round, and is signed.", "attestations", (draft) => resaidEverywhere(draft, vsaFile, swappedResult)),
+  mutant("tampering", "signer", "vsa-other-artifact", "The verification summary is about another artifact, and is signed.", "attestations", (draft) => resaidEverywhere(draft, vsaFile, (text) => text.replace(releaseIn(draft).sha256, "f".repeat(64)))),
   mutant("tampering", "stranger", "test-result-other-key", "The test result is signed by a key that nobody trusts.", "attestations", (draft) => resaid(draft, testResultFile, (text) => text, keyFrom("somebody else"))),
-  mutant("tampering", "signer", "test-result-check-moved", "A check that the test result lists is called by another name.", "attestations", (draft) => resaid(draft, testResultFile, (text) => text.replace(/"(passed|failed)Tests":\["([^"]+)"/, '"$1Tests":["$2-2"'))),
+  mutant("tampering", "signer", "test-result-check-moved", "A check that the test result lists is called by another name.", "attestations", (draft) => resaidEverywhere(draft, testResultFile, (text) => text.replace(/"(passed|failed)Tests":\["([^"]+)"/, '"$1Tests":["$2-2"'))),
   mutant("tampering", "signer", "provenance-other-source", "The provenance names another lock file than the one that was built from.", "attestations", (draft) => {
     // Of a file that was not packed here there is no provenance, and one that appears is as wrong.
-    if (draft.files.has(provenanceFile)) resaid(draft, provenanceFile, (text) => text.replace(/[0-9a-f]{64}(?="},"name":"package-lock.json")/, "0".repeat(64)))
+    if (draft.files.has(provenanceFile)) resaidEverywhere(draft, provenanceFile, (text) => text.replace(/[0-9a-f]{64}(?="},"name":"package-lock.json")/, "0".repeat(64)))
     else draft.write(provenanceFile, draft.text(testResultFile))
   }),
-  mutant("tampering", "stranger", "list-line-repeated", "A line of the list of envelopes is there twice.", "attestations", (draft) => {
-    const file = listFileOf(releaseIn(draft).name)
-    const [first = ""] = draft.text(file).split("\n")
-    draft.write(file, `${first}\n${draft.text(file)}`)
-  }),
-  mutant("tampering", "stranger", "sigstore-other-statement", "The Sigstore bundle holds another statement than the verification summary.", "attestations", (draft) => {
-    const { payload } = draft.read(testResultFile, Json)
-    const { dsseEnvelope, ...rest } = draft.read(sigstoreFile, Json)
-    draft.writeJson(sigstoreFile, { ...rest, dsseEnvelope: { ...Schema.decodeUnknownSync(Json)(dsseEnvelope), payload } })
+  mutant("tampering", "signer", "list-line-repeated", "A line of the list of envelopes is there twice.", "attestations", (draft) => recopied(draft, listFileOf(releaseIn(draft).name), (text) => text.replace(/^.*\n/, "$&$&"))),
+  mutant("tampering", "signer", "sigstore-other-statement", "The Sigstore bundle holds another statement than the verification summary.", "attestations", (draft) => {
+    const { payload } = draft.read(vsaFile, Enveloped)
+    const { payload: another } = draft.read(testResultFile, Enveloped)
+    recopied(draft, sigstoreFile, (text) => text.replace(payload, another))
   }),
   mutant("tampering", "stranger", "layout-without-a-file", "The layout for in-toto no longer wants one of the files.", "attestations", (draft) => draft.write(layoutFile, draft.text(layoutFile).replace(/\[\s*"REQUIRE",\s*"REPORT.md"\s*\],/, ""))),
   mutant("tampering", "signer", "artifact-swapped", "Another artifact lies in the bundle than the one that was judged; both lists fit, and everything is signed.", "release", (draft) => {
@@ -70,10 +84,7 @@ export const aboutStatements: ReadonlyArray<Mutant> = [
     sealed(draft)
   }),
   mutant("absence", "stranger", "statement", "The verification summary was deleted.", "attestations", (draft) => draft.remove(vsaFile)),
-  mutant("absence", "stranger", "list-line", "A line of the list of envelopes was deleted.", "attestations", (draft) => {
-    const file = listFileOf(releaseIn(draft).name)
-    draft.write(file, draft.text(file).replace(/^.*\n/, ""))
-  }),
+  mutant("absence", "signer", "list-line", "A line of the list of envelopes is not there.", "attestations", (draft) => recopied(draft, listFileOf(releaseIn(draft).name), (text) => text.replace(/^.*\n/, ""))),
   mutant("absence", "signer", "sbom", "There is no list of components; both lists of files fit, and everything is signed.", "release", (draft) => {
     draft.remove(sbomFile)
     sealed(draft)

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Either } from "effect"
 import { afterAll, describe, expect, it } from "vitest"
-import { changedSince, shippedFrom } from "../../gate/Shipped.ts"
+import { shippedFrom, stillShipped } from "../../gate/Shipped.ts"
 
 const all = mkdtempSync(join(tmpdir(), "opsgate-shipped-"))
 afterAll(() => rmSync(all, { recursive: true, force: true }))
@@ -25,14 +25,14 @@ describe("what is judged", () => {
     const root = house()
     const before = shipped(root)
     utimesSync(join(root, "dist/run.js"), 1, 1)
-    expect(changedSince(root, before)).toBeNull()
+    expect(Either.isRight(stillShipped(root, before))).toBe(true)
     writeFileSync(join(root, "dist/run.js"), "2")
-    expect(changedSince(root, before)).toContain("was changed while it was judged")
+    expect(Either.getLeft(stillShipped(root, before))).toMatchObject({ value: { why: expect.stringContaining("was changed while it was judged") } })
     rmSync(join(root, "dist/run.js"))
     writeFileSync(join(root, "dist/run.js"), "1")
-    expect(changedSince(root, before)).toBeNull()
+    expect(Either.isRight(stillShipped(root, before))).toBe(true)
     rmSync(join(root, "LICENSE"))
-    expect(changedSince(root, before)).toContain("was changed while it was judged")
+    expect(Either.getLeft(stillShipped(root, before))).toMatchObject({ value: { why: expect.stringContaining("was changed while it was judged") } })
   })
 
   it("may be a file of somebody's own, which is what it was when it was read", () => {
@@ -42,7 +42,7 @@ describe("what is judged", () => {
     const before = shipped(root, file)
     writeFileSync(file, "another")
     expect(before.release).toMatchObject({ name: "image.bin", bytes: 5, tar_sha256: null })
-    expect(changedSince(root, before)).toBeNull()
+    expect(Either.isRight(stillShipped(root, before))).toBe(true)
   })
 
   it("is refused when the product was not built, or the file is not there", () => {
