@@ -360,7 +360,6 @@ def tally(units): reduce units as $unit (nothing;
   elif $unit.g then .good += $unit.g | .total += $unit.g | .strata[$unit.sort] += $unit.g
   elif $unit.m then .missing = $unit.m
   else . end);
-def merged: with_entries(select(.value != null));
 def sumOf(parts): reduce parts as $part (nothing;
   .missing = (.missing // $part.missing) | .good += $part.good | .total += $part.total | .censored += $part.censored
   | .excluded = (reduce ($part.excluded | to_entries[]) as $one (.excluded; .[$one.key] += $one.value)));
