@@ -39,8 +39,9 @@ export const powerLoss = (stage: Stage) =>
     const acknowledged = acknowledgedBy(steps, seqsOf(yield* eventsText(workspace)))
     const honest = statesOf(steps, acknowledged, trials, true, stage.chance)
     const lying = statesOf(steps, acknowledged, Math.ceil(trials * liePart), false, stage.chance)
-    const found = yield* Effect.forEach([...honest, ...lying], (state, index) => examined(stage, state, index), { concurrency: readers })
-    stage.trials.push(...found)
+    // On record one by one: what was found stays, should the time run out.
+    const keep = (trial: Trial) => Effect.sync(() => void stage.trials.push(trial))
+    yield* Effect.forEach([...honest, ...lying], (state, index) => Effect.flatMap(examined(stage, state, index), keep), { concurrency: readers, discard: true })
   })
 
 const recordLoad = (stage: Stage, tasks: number) =>
