@@ -51,9 +51,8 @@ describe("opsgate evidence inspect", () => {
 
   it("prints nothing raw, and says where it can read nothing", async () => {
     const files = honest()
-    files.set("manifest.json", "{}")
     files.set("metrics.json", "\u001b[2J")
-    const evil = relisted(files, (manifest) => ({ ...manifest, run: "\u001b[31mred\u202e", commit: "unknown", profile: "p", window: { start_ms: 1, end_ms: 2 } }))
+    const evil = relisted(files, (manifest) => ({ ...manifest, run: "\u001b[31mred\u202e", commit: "unknown" }))
     const { out } = await here("evidence", "inspect", forge(resigned(evil)))
     expect(["\u001b", "\u202e"].filter((character) => out.includes(character))).toEqual([])
     expect(out).toContain("run        ⟨U+001B⟩[31mred⟨U+202E⟩")

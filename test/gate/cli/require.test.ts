@@ -26,7 +26,7 @@ const go = written()
 
 const at = (nowMs: number) => desk({ nowMs, pinnedDir: pinnedFolder(), root: clone() })
 const here = at(ended + dayMs)
-const require = (...given: ReadonlyArray<string>) => here("evidence", "require", "--artifact", artifact, "--key", own, "--scorecard", card, ...given)
+const required = (...given: ReadonlyArray<string>) => here("evidence", "require", "--artifact", artifact, "--key", own, "--scorecard", card, ...given)
 const broken = (change: (dir: string) => void): string => {
   const dir = `${mkdtempSync(join(folder, "b-"))}/bundle`
   cpSync(go, dir, { recursive: true })
@@ -41,21 +41,21 @@ const waivedCard = file("waived.json", waived.scorecardText)
 
 describe("opsgate evidence require", () => {
   it("lets out what a pinned key signed a GO for", async () => {
-    const { err, exit, out } = await require("--bundle", go)
+    const { err, exit, out } = await required("--bundle", go)
     expect([exit, err]).toEqual([0, ""])
     expect(out).toMatch(/^GO {2}app\.tgz sha256 [0-9a-f]{64}\nrun 20261120-1, profile full, .*\nsigned by SHA256:/)
-    expect(JSON.parse((await require("--bundle", go, "--json")).out)).toMatchObject({ go: true, artifact: release.sha256, waivers: [] })
+    expect(JSON.parse((await required("--bundle", go, "--json")).out)).toMatchObject({ go: true, artifact: release.sha256, waivers: [] })
   })
 
   it("takes keys by their folder, several keys, and those that are pinned here", async () => {
     const keys = pinnedFolder(generateKeyPairSync("ed25519").privateKey, key)
     expect((await here("evidence", "require", "--artifact", artifact, "--key", keys, "--scorecard", card, "--bundle", go)).exit).toBe(0)
-    expect((await require("--key", foreign, "--bundle", go)).exit).toBe(0)
+    expect((await required("--key", foreign, "--bundle", go)).exit).toBe(0)
     expect((await desk({ pinnedDir: keys, nowMs: ended })("evidence", "require", "--artifact", artifact, "--scorecard", card, "--bundle", go)).exit).toBe(0)
   })
 
   it("takes the summary of a bundle for the bundle that it lies in", async () => {
-    expect((await require("--bundle", join(go, "attestations/vsa.dsse.json"))).exit).toBe(0)
+    expect((await required("--bundle", join(go, "attestations/vsa.dsse.json"))).exit).toBe(0)
   })
 
   const other = file("other.tgz", "something else")
@@ -95,7 +95,7 @@ describe("opsgate evidence require", () => {
     ["another file of a bundle", 2, "is no bundle, and not the attestations/vsa.dsse.json of one", ["--bundle", join(go, "attestations/decision.dsse.json")]],
     ["no bundle at all, where none is named", 2, "there is no bundle in ", []]
   ])("refuses %s", async (_, code, sentence, given) => {
-    const { err, exit, out } = await require(...given)
+    const { err, exit, out } = await required(...given)
     expect([exit, out]).toEqual([code, ""])
     expect(err).toContain(sentence)
     expect(err).toMatch(/^DENIED: /)
@@ -118,7 +118,7 @@ describe("opsgate evidence require", () => {
   })
 
   it("tells a refusal to a program", async () => {
-    expect(await require("--bundle", "/nowhere", "--json")).toMatchObject({ exit: 2, out: "{\"go\":false,\"why\":\"there is no bundle: /nowhere does not exist\"}\n" })
+    expect(await required("--bundle", "/nowhere", "--json")).toMatchObject({ exit: 2, out: "{\"go\":false,\"why\":\"there is no bundle: /nowhere does not exist\"}\n" })
   })
 })
 
