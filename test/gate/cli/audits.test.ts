@@ -1,5 +1,5 @@
 /** Audit reports are made of bundles that verify, and of nothing else. */
-import { appendFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs"
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { createHash, generateKeyPairSync } from "node:crypto"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -17,7 +17,9 @@ import { inputOf, key, pin, run, type Run } from "../evidence/SyntheticRun.ts"
 import { line } from "../report/Line.ts"
 import { desk, failing } from "./Desk.ts"
 
-const fresh = () => mkdtempSync(join(tmpdir(), "opsgate-audits-"))
+const root = mkdtempSync(join(tmpdir(), "opsgate-audits-"))
+process.once("exit", () => rmSync(root, { recursive: true, force: true }))
+const fresh = () => mkdtempSync(join(root, "run-"))
 const idOf = (minute: number, profile = "release") => ({ run: `20261121T12${String(minute).padStart(2, "0")}00000Z`, profile })
 
 /** A run of that minute, stored where runs lie. Answers its folder. */
