@@ -72,7 +72,9 @@ export const aboutStatements: ReadonlyArray<Mutant> = [
   }),
   mutant("tampering", "stranger", "layout-without-a-file", "The layout for in-toto no longer wants one of the files.", "attestations", (draft) => draft.write(layoutFile, draft.text(layoutFile).replace(/\[\s*"REQUIRE",\s*"REPORT.md"\s*\],/, ""))),
   mutant("tampering", "signer", "artifact-swapped", "Another artifact lies in the bundle than the one that was judged; both lists fit, and everything is signed.", "release", (draft) => {
-    draft.write(releaseFileOf(releaseIn(draft).name), "another artifact")
+    // As long as the right one, so that only its digest can tell.
+    const { bytes, kept, name } = releaseIn(draft)
+    draft.files.set(releaseFileOf(name), new Uint8Array(kept ? bytes : 1))
     sealed(draft)
   }),
   mutant("tampering", "signer", "config-swapped", "The configuration is another than the one that was played; both lists fit, and everything is signed.", "release", (draft) => {

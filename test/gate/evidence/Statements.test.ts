@@ -126,10 +126,23 @@ describe("the release artifact in a bundle", () => {
   })
 
   it("cannot be joined by another, be one that was not kept, or be any other", () => {
-    const problems = (path: string, from: Map<string, Uint8Array | string> = honest()) => problemsOf(forge(resigned(relisted(from.set(path, "another")))))
+    const problems = (path: string, from: Map<string, Uint8Array | string> = honest(), content = "another") => problemsOf(forge(resigned(relisted(from.set(path, content)))))
     expect(problems("release/more.tgz")).toEqual(["release/more.tgz is not the release artifact that manifest.json names, opsgate-0.1.0.tgz"])
-    expect(problems("release/opsgate-0.1.0.tgz")).toEqual(["release/opsgate-0.1.0.tgz is not the release artifact that was judged: its digest is not the one in manifest.json"])
+    expect(problems("release/opsgate-0.1.0.tgz", honest(), "what is REleased")).toEqual(["release/opsgate-0.1.0.tgz is not the release artifact that was judged: its digest is not the one in manifest.json"])
     expect(problems("release/opsgate-0.1.0.tgz", filesFrom(run, (input) => ({ ...input, release: { ...release, content: null } })))).toEqual(["release/opsgate-0.1.0.tgz is there, and manifest.json says that it is not kept"])
+  })
+})
+
+describe("the copies of what is signed", () => {
+  it("must be of the key that signed, in every spelling", () => {
+    expect(problemsOf(forge(resigned(relisted(honest().set("keys/gate.pub.ssh", "ssh-ed25519 AAAA opsgate\n")))))).toEqual([expect.stringContaining("keys/gate.pub.ssh is not the key that signed")])
+  })
+
+  it.each(["link", "root.layout"])("for in-toto must be signed too: %s", (name) => {
+    const files = honest()
+    const path = [...files.keys()].find((one) => one.startsWith("attestations/") && one.endsWith(name)) ?? ""
+    files.set(path, Buffer.from(files.get(path) ?? "").toString("utf8").replace(/"sig": "[0-9a-f]{8}/, '"sig": "00000000'))
+    expect(problemsOf(forge(files))).toEqual([`${path} is not signed by the key that signed the decision`])
   })
 })
 
