@@ -1,14 +1,13 @@
 import { execFileSync } from "node:child_process"
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Either } from "effect"
 import { describe, expect, it } from "vitest"
 import { sha256 } from "../../../gate/evidence/Canonical.ts"
-import { packBundle } from "../../../gate/evidence/Pack.ts"
 import { artifactBytesMax, packRelease, readRelease } from "../../../gate/evidence/Release.ts"
 import { tarOf } from "../../../gate/evidence/Tar.ts"
-import { freshDir, written } from "./SyntheticRun.ts"
+import { freshDir } from "./SyntheticRun.ts"
 
 const plain = (content: string) => ({ content: Buffer.from(content), executable: false })
 
@@ -115,32 +114,5 @@ describe("the release artifact", () => {
   it("may not be a folder, and not nothing", () => {
     expect(Either.isLeft(readRelease(join(folder(), "dist")))).toBe(true)
     expect(Either.isLeft(readRelease(join(folder(), "gone")))).toBe(true)
-  })
-})
-
-describe("a packed bundle", () => {
-  it("has the same bytes again, after its files were touched, and is called by version and commit", () => {
-    const dir = written()
-    const first = Either.getOrThrow(packBundle(dir))
-    expect(first.name).toBe("evidence-0.1.0-0123456789ab.tar")
-    utimesSync(join(dir, "REPORT.md"), 1_000_000, 1_000_000)
-    chmodSync(join(dir, "SHA256SUMS"), 0o600)
-    expect(Buffer.compare(Either.getOrThrow(packBundle(dir)).bytes, first.bytes)).toBe(0)
-  })
-
-  it("is the bundle again when it is unpacked", () => {
-    const dir = written()
-    const at = archive(Either.getOrThrow(packBundle(dir)).bytes)
-    execFileSync("tar", ["-xf", "a.tar"], { cwd: at })
-    expect(execFileSync("diff", ["-r", dir, join(at, "evidence-0.1.0-0123456789ab")], { encoding: "utf8" })).toBe("")
-  })
-
-  it("is refused where there is no bundle, or something that no bundle has", () => {
-    expect(Either.isLeft(packBundle(freshDir()))).toBe(true)
-    const dir = written()
-    symlinkSync("README.md", join(dir, "link"))
-    expect(Either.getLeft(packBundle(dir))).toMatchObject({ value: { why: "link is a symbolic link; a bundle holds plain files only" } })
-    expect(existsSync(`${dir}.tar`)).toBe(false)
-    expect(readFileSync(join(dir, "README.md"), "utf8")).not.toBe("")
   })
 })
