@@ -29,6 +29,7 @@ import { mutantsCaught } from "./mutantsCaught.ts"
 import { noDuplicateHeavy } from "./noDuplicateHeavy.ts"
 import { powerLossKept } from "./powerLossKept.ts"
 import { promisesKept } from "./promisesKept.ts"
+import { queueLimitsKept } from "./queueLimitsKept.ts"
 import { readOnlySurvived } from "./readOnlySurvived.ts"
 import { repeatsExplained } from "./repeatsExplained.ts"
 import { reportsArrive } from "./reportsArrive.ts"
@@ -79,6 +80,7 @@ export const invariants = {
   noDuplicateHeavy,
   powerLossKept,
   promisesKept,
+  queueLimitsKept,
   readOnlySurvived,
   repeatsExplained,
   reportsArrive,

@@ -10,7 +10,7 @@ import { type Measure, type Measurement, offendersMax, type Parameters } from ".
 export const additive: ReadonlySet<string> = new Set([
   "acknowledgedKept", "approvalsInForce", "attemptsCapped", "chatCommandsOnce", "chatLimitsKept", "commandSuccess", "commandsDeduplicated", "conservation", "effectsPermitted", "endsFinal",
   "endsReported", "failuresEarned", "interruptedRecovered", "jobsConserved", "lateWritesSeen", "leasesRespected", "legalTransitions", "linearizable", "noDuplicateHeavy", "pollRecovery",
-  "repeatsExplained", "reportsArrive", "restartsKeepState", "retriesWait", "runsApproved", "singleOwner", "stepsNotRestarted", "summariesAgree", "tasksEndRight", "tokensMonotonic",
+  "queueLimitsKept", "repeatsExplained", "reportsArrive", "restartsKeepState", "retriesWait", "runsApproved", "singleOwner", "stepsNotRestarted", "summariesAgree", "tasksEndRight", "tokensMonotonic",
   "traceability", "virtualHours", "workEnds", "writesFenced"
 ])
 

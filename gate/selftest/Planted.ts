@@ -109,6 +109,10 @@ export const plantedRuns: ReadonlyArray<Mutant> = [
     const ended = operations.find(({ answer, op, task }) => op === "read" && answer === "SUCCEEDED" && asked.has(task) && events.some((event) => event.type === "task.queued" && event.task === task))
     return ended === undefined ? null : { op: "read", key: null, task: ended.task, invoked: last + 1, answered: last + 2, answer: "QUEUED" }
   })),
+  broken("too-many-at-a-time", "A task was claimed although no slot was free.", "queueLimitsKept", "a claim in its epoch", inLog(
+    ({ payload, type }, scene) => type === "epoch.started" && scene.events.some((event) => event.type === "task.running" && event.payload?.["epoch"] === payload?.["epoch"]),
+    (event) => withPayload(event, { slots: 0 })
+  )),
   broken("end-untold", "The end of a task was never told in the chat that asked for it, although nothing kept it.", "endsReported", "a task of a chat that no fault hit", untold),
   broken("said-twice", "A message was sent again although its answer had arrived.", "repeatsExplained", "a message with a reference", inChat(({ calls }) => {
     const call = calls.find(hasReference)

@@ -27,11 +27,13 @@ const consequences = {
   chatCommandsOnce: "commands in chats are commands too",
   chatLimitsKept: "a pause that was asked for is not kept",
   commandsDeduplicated: "what was lost cannot be given again",
+  endsFinal: "it goes on behind its end",
   endsReported: "an end is not told",
   effectsPermitted: "an effect has no intent that the log would know",
   jobsConserved: "a job is not in one place",
   legalTransitions: "the move is not in the table",
   linearizable: "clients were told what no order explains",
+  reportsArrive: "what was to be sent again is not",
   retriesWait: "pauses are counted by attempts",
   runsApproved: "the yes is not in the log when the run begins",
   scenariosComplete: "people wait in vain",
@@ -69,6 +71,20 @@ const storage: ReadonlyArray<RuntimeMutant> = [
     ["events.forEach((event) => append(event, atMs));", "(apply.late ??= []).splice(0).forEach((event) => append(event, atMs)); apply.late.push(...events);"]
   ], ["jobsConserved", "tasksEndRight", "singleOwner", "writesFenced", "effectsPermitted", "runsApproved", "linearizable", "attemptsCapped", "retriesWait", "chatCommandsOnce", "endsReported", "workEnds"]),
   mutant("chain-unlinked", "An event does not carry the hash of the one before.", ["chainIntact"], [["prev: head.hash\n", "prev: head.seq % 7 === 3 ? chainStart : head.hash\n"]])
+]
+
+const rare: ReadonlyArray<RuntimeMutant> = [
+  mutant("queue-limits-ignored", "Tasks are claimed as if their queue had no limits.", ["queueLimitsKept"], [
+    ["if (concurrency !== null && this.running >= concurrency) return null;\n\t\t\treturn rate === null ? -1e400 : freeAtMs(rate, this.starts);", "return -1e400;"]
+  ], [], ["limited"]),
+  mutant("fork-runs-copied-steps", "A fork takes over nothing.", ["stepsNotRestarted"], [["const reused = steps.filter(({ number, scope }) => number < cut && !scope.startsWith(\"undo\"));", "const reused = [];"]], ["tasksEndRight"], ["fork"]),
+  mutant("resume-of-ended", "A task that has ended is dispatched again by a resume.", ["legalTransitions"], [
+    ["if (!isIn(task, \"APPROVED\")) return refuseCommand(command, task, new TransitionRefused({\n\t\t\ttask: task.id,\n\t\t\tstate: task.state,\n\t\t\twanted: \"resume\",", "if (!isIn(task, \"APPROVED\", \"SUCCEEDED\", \"FAILED\")) return refuseCommand(command, task, new TransitionRefused({\n\t\t\ttask: task.id,\n\t\t\tstate: task.state,\n\t\t\twanted: \"resume\","]
+  ], ["attemptsCapped", "endsFinal", "jobsConserved", "linearizable", "tasksEndRight"], ["fork"]),
+  mutant("early-signal-lost", "A signal that comes before it is waited for is lost.", ["tasksEndRight"], [
+    ["signals: [...task.signals, {\n\t\t\t\tname,\n\t\t\t\tpayload,", "signals: !wakes ? task.signals : [...task.signals, {\n\t\t\t\tname,\n\t\t\t\tpayload,"]
+  ], [], ["signal_early"]),
+  mutant("poison-not-capped", "A task that ends its process each time is run again for ever.", ["tasksEndRight"], [["return losses >= lossesMax ? failed$1(again,", "return losses >= 1e9 ? failed$1(again,"]], ["attemptsCapped"], ["poison"])
 ]
 
 const commands: ReadonlyArray<RuntimeMutant> = [
@@ -116,4 +132,4 @@ const chats: ReadonlyArray<RuntimeMutant> = [
   mutant("limits-ignored", "Messages are sent as fast as they come.", ["chatLimitsKept"], [["const atMs = pacer.at(target, nowMs);", "const atMs = nowMs;"]])
 ]
 
-export const runtimeMutants: ReadonlyArray<RuntimeMutant> = [...leases, ...storage, ...commands, ...work, ...ticks, ...chats]
+export const runtimeMutants: ReadonlyArray<RuntimeMutant> = [...leases, ...storage, ...commands, ...work, ...ticks, ...chats, ...rare]

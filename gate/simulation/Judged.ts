@@ -1,10 +1,11 @@
 /** A seed that was played, judged by the measures that judge every scenario. */
-import type { SeedRun } from "../History.ts"
+import type { LogEvent, SeedRun } from "../History.ts"
 import { sha256 } from "../evidence/Canonical.ts"
 import { readRun } from "../evidence/Reader.ts"
 import { occurrencesIn } from "../invariant/everythingOccurs.ts"
 import { measureNamed } from "../scorecard/Measures.ts"
 import type { Played } from "./Simulate.ts"
+import { narrow } from "./Workspace.ts"
 
 export interface Judged {
   /** Without its second run. */
@@ -17,6 +18,15 @@ export interface Judged {
 export const digestOfTexts = (eventsText: string, effectsText: string): string => sha256(`${eventsText}${effectsText}`)
 
 const seenTypes: ReadonlySet<string> = new Set(["task.succeeded", "task.failed", "task.canceled", "task.expired", "task.outcome_unknown", "write.fenced", "epoch.started", "effect.adopted", "idempotency.replayed", "command.refused", "command.denied", "approval.given"])
+
+/** What only some seeds ask for: its name, where an event is of that. */
+const rareIn = ({ payload, type }: LogEvent): string | null => {
+  if (type === "child.ended") return "child"
+  if (type === "signal.received") return payload?.["wakes"] === true ? "signal" : "signal_early"
+  if (type === "task.failed" && payload?.["code"] === "recovery_attempts_exceeded") return "poison"
+  if (type !== "task.requested") return null
+  return payload?.["by"] === "fork" ? "fork" : payload?.["queue"] === narrow ? "limited" : null
+}
 
 /** Judges one seed by the measures of these names; one that nothing has is a problem. */
 export const judged = (played: Played, measures: ReadonlyArray<string>): Judged => {
@@ -41,7 +51,7 @@ export const judged = (played: Played, measures: ReadonlyArray<string>): Judged 
       virtual_ms: Math.round(virtualMs),
       failed,
       hits: countBy(journal.faults.filter(({ hit }) => hit.length > 0), (fault) => fault.class),
-      seen: { ...countBy(events.filter(({ type }) => seenTypes.has(type)), ({ type }) => type), ...occurrencesIn(events) }
+      seen: { ...countBy(events.filter(({ type }) => seenTypes.has(type)), ({ type }) => type), ...countBy(events.flatMap((event) => rareIn(event) ?? []), (name) => name), ...occurrencesIn(events) }
     },
     problems: found
   }

@@ -2,7 +2,7 @@
  * A machine that runs one server: boots it from the image, kills it at any instant, stops it and lets it go on, and keeps its files. What
  * a killed server had written is there at the next boot as it was, its write-ahead log too.
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Draw } from "./Chance.ts"
 import { type Commands, type ExitRecord, type Job, type Ref, type Seen } from "./Commands.ts"
@@ -130,6 +130,12 @@ export class Machine {
     this.killAt = null
   }
 
+  /** The process ends by itself, in the middle of its turn. */
+  crash(why: string): void {
+    this.kill()
+    this.onEnd(why)
+  }
+
   /** SIGKILL at a point of one of the next commits; `then` is called when it has struck. */
   killAtCommit(point: Point, commits: number, then: () => void): void {
     this.killAt = { point, left: commits, then }
@@ -212,16 +218,14 @@ export class Machine {
     if (why !== null) this.onEnd(why)
   }
 
-  // SQLite tidies up when a connection closes. The files of a killed process stay as they are: they are copied first.
+  // SQLite tidies up when a connection closes. The files of a killed process stay as they are: they are kept aside meanwhile.
   private freeze(process: Process): void {
     const { data, handles } = this.options
     this.closeLog()
-    const next = `${data}.next`
-    rmSync(next, { recursive: true, force: true })
-    if (existsSync(data)) copyFolder(data, next)
+    const kept = filesIn(data).filter(isLeft).map((file) => [file, readFileSync(file)] as const)
     handles.release(process)
-    rmSync(data, { recursive: true, force: true })
-    if (existsSync(next)) renameSync(next, data)
+    for (const file of filesIn(data)) unlinkSync(file)
+    for (const [file, bytes] of kept) writeFileSync(file, bytes, { mode: 0o600 })
   }
 
   private hostOf(process: Process): Host {
@@ -236,8 +240,7 @@ export class Machine {
       chance: draw,
       die: (sentence) => {
         says(sentence)
-        this.kill()
-        this.onEnd(sentence)
+        this.crash(sentence)
         throw new Killed()
       },
       says,
@@ -258,12 +261,6 @@ export class Machine {
 // The lock and the shared memory of a dead process mean nothing to the next one.
 const isLeft = (name: string): boolean => !name.endsWith("-shm") && !name.endsWith(".lock") && !name.endsWith(".lock-journal")
 
-const copyFolder = (from: string, to: string): void => {
-  mkdirSync(to, { recursive: true, mode: 0o700 })
-  for (const name of readdirSync(from)) {
-    const [source, target] = [join(from, name), join(to, name)]
-    if (!isLeft(name)) continue
-    if (statSync(source).isDirectory()) copyFolder(source, target)
-    else copyFileSync(source, target)
-  }
-}
+// Those of the database; below its folder nobody writes but the commands.
+const filesIn = (folder: string): ReadonlyArray<string> =>
+  existsSync(folder) ? readdirSync(folder, { withFileTypes: true }).flatMap((entry) => (entry.isFile() ? [join(folder, entry.name)] : [])) : []

@@ -50,9 +50,11 @@ export class Service {
   /** Calls whose answers nobody was there to hear. */
   private readonly unheard = new Set<number>()
   private last = 0
+  private readonly startedMs: number
 
   constructor(make: MakeFake, kernel: Kernel, seed: number, draw: Draw) {
     const startedMs = kernel.wallMs()
+    this.startedMs = startedMs
     this.kernel = kernel
     this.draw = draw
     // Its clock is its own: nobody sets it.
@@ -77,6 +79,12 @@ export class Service {
 
   readonly calls = (after = 0): ReadonlyArray<ChatCall> =>
     this.fake.record(after).flatMap((call) => callIn(call) ?? []).map((call) => (this.unheard.has(call.seq) ? { ...call, answered: false } : call))
+
+  /** When something was last done to a message on its way, on the monotonic clock; -Infinity when nothing was. */
+  struckMs(): number {
+    const struck = this.calls().filter(({ faults, method }) => method !== "getUpdates" && faults.length > 0)
+    return Math.max(...struck.map(({ at }) => at - this.startedMs), -Infinity)
+  }
 
   // The record has a call as soon as it is made.
   private seqOfLast(): number {

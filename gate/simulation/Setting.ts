@@ -50,6 +50,8 @@ export const Setting = Schema.Struct({
   heavy_ppm: Ppm,
   /** The share of tasks that come to another end than success: they fail, or people reject, cancel or forget them. */
   odd_ppm: Ppm,
+  /** The shares of runs in which people ask for tasks with children, send signals, fork, fill a queue with limits, send what does not fit, and in which a task ends its process each time. */
+  rare_ppm: Schema.Struct({ children: Ppm, signals: Ppm, forks: Ppm, limits: Ppm, misfits: Ppm, poison: Ppm }),
   /** The share of tasks that people ask for in a chat; the others are asked for on the command line. */
   chat_ppm: Ppm,
   /** The time between two ticks of the one schedule. */

@@ -24,6 +24,9 @@ import { declaredKinds, flowsSymbol, type Outside, plan, type Planned, prepare }
 /** Virtual time begins here: a Monday, in winter time everywhere north. */
 const startMs = Date.UTC(2026, 0, 5, 8)
 
+/** A task that ends its process each time is given up after ten times (docs/timeouts.md). One that never is does its work in the end: this world has one, too. */
+const crashesMax = 12
+
 /** What a seed left behind, in the texts of a scenario. */
 export interface Played {
   readonly journal: Journal
@@ -46,6 +49,9 @@ export class Simulator {
   private kernel: Kernel | null = null
   private machine: Machine | null = null
   private commands: Commands | null = null
+  private world: World | null = null
+  /** How often each task has ended its process. */
+  private readonly crashes = new Map<string, number>()
   private image: Image | null = null
   private config: unknown = null
   private makeFake: Awaited<ReturnType<typeof loadFake>> | null = null
@@ -79,7 +85,15 @@ export class Simulator {
         commands.note({ task, dispatch_key: key, generation, attempt, pid: process.pid })
         return new Promise((resolve) => void kernel.later(process, ms, () => resolve(generation)))
       },
-      happened: (key) => this.commands?.ledger.some((line) => line.dispatch_key === key && line.phase === "done") ?? false
+      happened: (key) => this.commands?.ledger.some((line) => line.dispatch_key === key && line.phase === "done") ?? false,
+      crash: (task, key, generation, attempt) => {
+        const crashes = this.crashes.get(task) ?? 0
+        this.crashes.set(task, crashes + 1)
+        if (crashes >= crashesMax) return this.outside().act(task, key, generation, attempt, 0)
+        this.world?.noted({ class: "sigkill", must_hit: "running", hit: [task], witness: { kind: "exit", detail: "its own step ended the process" } })
+        this.machine?.crash("a step ended its process")
+        return new Promise(() => undefined)
+      }
     }
   }
 
@@ -100,10 +114,12 @@ export class Simulator {
     const machine = new Machine({ kernel, image, config, data, handles, commands, call: service.call, draw: drawsFrom(seedFor(seed, "chance of the machine")), says })
     world.machine = machine
     this.machine = machine
+    this.world = world
+    this.crashes.clear()
     return inVirtualTime(kernel, seed, async () => {
       // A message of an hour ago is asked about again, and so is one that only looks so old because the clock was set: then people keep to terminals.
       world.isClockSet = classesOf(world).includes("clock")
-      const planned = plan(setting, seed, world.chance("plan"), world.isClockSet ? 0 : setting.chat_ppm)
+      const planned = plan(setting, seed, world.chance, world.isClockSet ? 0 : setting.chat_ppm, classesOf(world).includes("kill"))
       const note = await played(world, machine, service, planned, only)
       world.books.chat.calls.push(...service.calls())
       world.books.chat.violations.push(...service.fake.violations().flatMap(violationIn))
@@ -137,7 +153,7 @@ const played = async (world: World, machine: Machine, service: Service, planned:
   await kernel.run(() => broken !== null, setting.active_ms)
   heal(world, service)
   const untilMs = setting.active_ms + setting.heal_ms
-  const isCalm = calmly(world, planned)
+  const isCalm = calmly(world, planned, service)
   const isOver = (): boolean => broken !== null || (left === 0 && isCalm())
   await kernel.run(isOver, untilMs)
   if (broken !== null) throw broken
@@ -153,10 +169,10 @@ const played = async (world: World, machine: Machine, service: Service, planned:
 const ends: ReadonlySet<string> = new Set(["task.succeeded", "task.failed", "task.canceled", "task.expired"])
 
 // Whether everything that was asked for has come to its end. Looked at now and then, since reading the log costs more than a turn.
-const calmly = (world: World, planned: ReadonlyArray<Planned>): (() => boolean) => {
+const calmly = (world: World, planned: ReadonlyArray<Planned>, service: Service): (() => boolean) => {
   // A clock that was set is noticed by whoever sleeps at the end of a nap, and what could not be sent waits for its next try.
-  const classes = classesOf(world)
-  let nextMs = classes.includes("clock") || classes.includes("sends") ? world.setting.active_ms + napMs : 0
+  const lingering = Math.max(world.clockSetMs, service.struckMs())
+  let nextMs = lingering + napMs
   return () => {
     if (world.books.requests.length < planned.length || world.kernel.monoMs < nextMs) return false
     nextMs = world.kernel.monoMs + lookMs

@@ -15,7 +15,7 @@ const roundMs = 60_000
 export const thinking = ({ healed, setting }: World, draw: Draw): number => (healed ? 1000 : between(draw, ...setting.people.think_ms))
 
 /** How many people have to agree. */
-export const approvalsOf = { "light.sh": 0, "light.flaky": 0, "light.broken": 0, "heavy.free": 0, "heavy.sh": 1, "heavy.brief": 1, "heavy.flow": 1, "heavy.twice": 2 } as const satisfies Record<Planned["kind"], number>
+export const approvalsOf = { "light.family": 0, "light.leaf": 0, "light.signal": 0, "light.steps": 0, "light.poison": 0, "light.sh": 0, "light.flaky": 0, "light.broken": 0, "heavy.free": 0, "heavy.sh": 1, "heavy.brief": 1, "heavy.flow": 1, "heavy.twice": 2 } as const satisfies Record<Planned["kind"], number>
 
 /** Who may agree, resume, reject and cancel. */
 const may: ReadonlySet<Person> = new Set(approvers)
@@ -28,7 +28,9 @@ export const byTerminal = async (world: World, planned: Planned): Promise<void> 
   await world.wait(planned.atMs)
   const request: Open<Request> = { key: planned.key, kind: planned.kind, class: planned.class, task: null, expect: planned.expect }
   books.requests.push(request)
-  const ask = { op: "submit", kind: planned.kind, payload: planned.payload, reason: null }
+  const ask = { op: "submit", kind: planned.kind, payload: planned.payload, reason: null, ...(planned.queue === null ? {} : { queue: planned.queue }) }
+  // Nothing of it is on record: a task that came of it is one that nobody asked for.
+  if (planned.handling === "misfit") await terminal.ask(planned.by, { ...ask, payload: { ...planned.payload, n: "one" } }, `${planned.key}:misfit`, true)
   const asked = await terminal.ask(planned.by, ask, planned.key)
   const task = taskOf(asked)
   request.task = task
@@ -41,6 +43,8 @@ export const byTerminal = async (world: World, planned: Planned): Promise<void> 
     if (draw() * 1_000_000 < setting.people.double_ppm) await asked()
     return answer
   }
+  if (planned.handling === "signal") return await signalled(world, terminal, planned, task, draw)
+  if (planned.handling === "fork") return await forked(world, terminal, planned, task)
   if (approvalsOf[planned.kind] === 0) return
   if (draw() * 1_000_000 < setting.people.stranger_ppm) await say("eve", { op: "approve" })
   if (planned.handling === "leave") return
@@ -62,6 +66,31 @@ export const byTerminal = async (world: World, planned: Planned): Promise<void> 
     if (second) await say("cyd", { op: "approve" }, `${planned.key}:approve:cyd:${time}`)
   }
 }
+
+/** How long after it was asked for somebody tells a task to go: some before it waits for that, some after. */
+const signalMs = [0, 25_000] as const
+
+const signalled = async (world: World, terminal: Terminal, { key }: Planned, task: string, draw: Draw): Promise<void> => {
+  await world.wait(between(draw, ...signalMs))
+  const tell = (time: number) => terminal.ask("bob", { op: "signal", task, name: "go", payload: null, reason: "it is time" }, `${key}:signal:${time}`)
+  await tell(1)
+  if (draw() < 0.5) await tell(2)
+}
+
+/** The first step that a fork does anew, and what it is looked after for. */
+const cut = 2
+
+const forked = async (world: World, terminal: Terminal, { by, class: taskClass, key, kind, payload: { ms, n } }: Planned, task: string): Promise<void> => {
+  while (!world.lately().some((event) => event.task === task && ends.has(event.type))) await world.wait(lookMs)
+  // What has ended stays so: this has to be refused.
+  await terminal.ask("bob", { op: "resume", task, reason: "once more" }, `${key}:resume`)
+  const request: Open<Request> = { key: `${key}:fork`, kind, class: taskClass, task: null, expect: { states: ["SUCCEEDED"], done_min: 1, done_max: 1 } }
+  world.books.requests.push(request)
+  request.task = taskOf(await terminal.ask(by === "ada" ? "bob" : "cyd", { op: "fork", task, step: cut, payload: { ms, n }, reason: "once more from here" }, request.key))
+}
+
+const ends: ReadonlySet<string> = new Set(["task.succeeded", "task.failed", "task.canceled", "task.expired"])
+const lookMs = 7000
 
 const taskOf = (answer: Answer): string | null => (answer._tag === "Done" ? String(answer.ok["task"]) : null)
 

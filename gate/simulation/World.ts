@@ -40,6 +40,8 @@ export class World {
   healed = false
   /** The wall clock is set in this world. */
   isClockSet = false
+  /** When the wall clock was last set, on the monotonic one; -Infinity when it never was. */
+  clockSetMs = -Infinity
   /** Bursts of faults that strike polls at this time. */
   bursts = 0
   /** Lets a process go on that is stopped. */

@@ -46,7 +46,7 @@ const tick = (task: string, at: number): ReadonlyArray<Draft> => [
 export const tickAt = 1_001_000
 
 export const work: ReadonlyArray<Draft> = [
-  epoch(1),
+  epoch(1, { slots: 9, heavy_slots: 9, queues: {} }),
   event("schedule.declared", null, { schedule: "s", version: 1, every_ms: 1000, next_ms: tickAt, late_after_ms: 0, jitter_ms: 0 }),
   ...askedAbout("t1"), running("t1"), ...workflow, ...death, ...tick("k1", tickAt),
   event("schedule.skipped", null, { schedule: "s", version: 1, from_ms: tickAt + 1000, to_ms: tickAt + 1000, count: 1, reason: "overlap" }),

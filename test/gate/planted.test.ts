@@ -87,6 +87,10 @@ const plants: Readonly<Record<Oracle, ReadonlyArray<Plant>>> = {
   linearizable: [{ what: "a client saw a task in the queue again after its end", change: { journal: ({ operations = [] }) => ({ operations: [...operations, { op: "read", key: null, task: "w1", invoked: 9, answered: 10, answer: "QUEUED" }] }) } }],
   noDuplicateHeavy: [{ what: "a dangerous step is done twice", change: { ledger: (effects) => effects.flatMap((one) => (isEffect("done", "w1")(one) && one.generation === 2 ? [one, one] : [one])) } }],
   promisesKept: [{ what: "a second server was let in", change: { journal: ({ encounters = [] }) => ({ encounters: encounters.map((one) => ({ ...one, code: 0 })) }) } }],
+  queueLimitsKept: [
+    { what: "more ran at a time than there were slots", change: { log: nth(isOf("epoch.started", null), says({ slots: 1 })) } },
+    { what: "a queue started more than its rate allows", change: { log: nth(isOf("epoch.started", null), says({ queues: { "": { concurrency: null, per_key: 1, rate: { count: 2, per_ms: 1_000_000_000 } } } })) } }
+  ],
   repeatsExplained: [{ what: "a message was said again without a reason", change: { bed: "talk", journal: ({ chat }) => (chat === undefined ? {} : { chat: { ...chat, calls: [...chat.calls, call(5, { text: "chat-1  exec\ndone\n\n· 0123abcd" })] } }) } }],
   powerLossKept: [{ what: "a power cut took back what was acknowledged", change: tried("power_loss", { log: { acknowledged: 3, found: null } }) }],
   readOnlySurvived: [{ what: "something changed on a disk that may only be read", change: tried("read_only", { looks: [{ what: "the server", promised: ["goes on"], seen: "ended" }] }) }],

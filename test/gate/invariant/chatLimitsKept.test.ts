@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest"
 import { chatLimitsKept } from "../../../gate/invariant/chatLimitsKept.ts"
-import { call, chatting, history, offenders, polled, score } from "./Story.ts"
+import { call, chatting, fault, history, offenders, polled, score } from "./Story.ts"
 
 const calls = [call(1), call(2, { method: "editMessageText" }), call(3, { status: 500 }), polled(4)]
 const violation = { at: 5, scope: "chat 101", method: "sendMessage", early: false }
@@ -10,6 +10,15 @@ describe("chatLimitsKept", () => {
     const found = chatLimitsKept(history({ journal: { chat: chatting({ calls, violations: [violation, { ...violation, early: true }] }) } }))
     expect(score(found)).toBe("2/4")
     expect(offenders(found)).toEqual(["one, sendMessage at 5: beyond the limit of chat 101", "one, sendMessage at 5: before the pause was over that was asked for of chat 101"])
+  })
+
+  it("leaves out what was early because the process was killed as it was told to wait, and nothing that came of an older kill", () => {
+    const early = (killedAt: number, method = "sendMessage") =>
+      score(chatLimitsKept(history({ journal: { faults: [fault("one/1", [], { at: killedAt })], chat: chatting({ calls: [call(1, { at: 1000, status: 429 })], violations: [{ ...violation, at: 2000, method, early: true }] }) } })))
+    expect(early(1100)).toBe("0/0")
+    expect(early(1501)).toBe("0/1")
+    expect(early(999)).toBe("0/1")
+    expect(early(1100, "editMessageText")).toBe("0/1")
   })
 
   it("counts what was sent, and nothing without chats", () => {
