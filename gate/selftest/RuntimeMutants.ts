@@ -49,7 +49,7 @@ const mutant = (name: string, what: string, must_flip: ReadonlyArray<string>, pa
 const leases: ReadonlyArray<RuntimeMutant> = [
   mutant("no-fencing", "A write is taken from whoever held the task once.", ["writesFenced"], [
     ["isHeldBy = (task, held) => task.lease !== null && task.generation === held.generation && task.lease.epoch === held.epoch;", "isHeldBy = (task) => task.lease !== null;"]
-  ], [], ["effect.adopted", "sigstop"]),
+  ], [], ["write.fenced"]),
   mutant("generation-kept-at-claim", "A claim does not raise the generation.", ["singleOwner"], [
     ["Math.max(task.generation, restored.generationFloor) : task.generation) + 1;", "Math.max(task.generation, restored.generationFloor) : Math.max(0, task.generation - 1)) + 1;"]
   ]),
