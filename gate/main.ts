@@ -130,10 +130,14 @@ interface GateOptions {
 // @effect-diagnostics-next-line processEnv:off
 const environment = { PATH: `${dirname(process.execPath)}:${process.env["PATH"] ?? ""}`, HOME: homedir(), LANG: "C.UTF-8", TZ: "UTC" }
 
+/** Scenarios that are played at a time: they wait half of it, and more would make each other wait for longer than they may. */
+const atOnce = 2 * availableParallelism()
+
 const playAll = (options: GateOptions, scenarios: Effect.Effect.Success<ReturnType<typeof scenariosFor>>, dir: string) => {
   const stage = shown.stage("scenarios", scenarios.length)
   let ended = 0
-  return Effect.forEach(scenarios, (scenario) =>
+  // The longest first, so that none of them is left alone at the end.
+  return Effect.forEach(scenarios.toSorted((one, other) => other.limits.wall_ms - one.limits.wall_ms), (scenario) =>
     Effect.gen(function*() {
       const seeded = options.seed === undefined ? scenario : { ...scenario, seed: options.seed }
       say(`${scenario.id}: ${scenario.title} (seed ${seeded.seed})`)
@@ -142,7 +146,7 @@ const playAll = (options: GateOptions, scenarios: Effect.Effect.Success<ReturnTy
       say(`${scenario.id}: ${status} in ${((ended_at - started_at) / 1000).toFixed(1)} s, ${faults.length} faults${note === null ? "" : `; ${note}`}`)
       stage.step(ended += 1)
       return played
-    }), { concurrency: "unbounded" }).pipe(Effect.tap(() => Effect.sync(() => stage.done())))
+    }), { concurrency: atOnce }).pipe(Effect.map((played) => played.toSorted((one, other) => (one.id < other.id ? -1 : 1))), Effect.tap(() => Effect.sync(() => stage.done())))
 }
 
 /** Beside the scenarios, which mostly wait. */

@@ -40,12 +40,21 @@ export const incidentsOf = (whole: Whole, probes: number, units: Units): Readonl
   return found.incidents
 }
 
+/** Rare, and no outage: what has to become of each is said, and judged by `promisesKept`. */
+const promised: ReadonlySet<Fault["class"]> = new Set(["clock", "read_only", "second_server", "sigterm", "sigterm_twice", "wal_damage"])
+
+const whyNone = ({ class: sort, hit, witness }: Fault): string | null => {
+  if (sort === "replay") return "a replay interrupts nothing"
+  if (promised.has(sort)) return "it is rare, and its outcome is promised: promises-kept"
+  return hit.length === 0 || witness === null ? "it missed what it had to hit" : null
+}
+
 const searched = (whole: Whole, probes: number): Found => {
   const { id, journal } = whole
   const signs = signsIn(whole, probes)
   const leftOut: Array<string> = []
   const incidents = journal.faults.flatMap((fault): ReadonlyArray<Incident> => {
-    const isNone = fault.class === "replay" ? "a replay interrupts nothing" : fault.hit.length === 0 || fault.witness === null ? "it missed what it had to hit" : null
+    const isNone = whyNone(fault)
     if (isNone !== null) {
       leftOut.push(isNone)
       return []

@@ -47,7 +47,6 @@ export interface WorkerOptions {
 interface Hands {
   readonly chance: Chance["Type"]
   readonly engine: Engine["Type"]
-  readonly runs: Runs["Type"]
   readonly handlers: Handlers["Type"]
   readonly suspects: Suspects
 }
@@ -86,7 +85,7 @@ const noSteps: ReadonlyArray<Step> = []
 
 /** Runs a claimed task to its end and stores it. Uninterruptible but for what its handler makes interruptible. */
 const runClaimed = (hands: Hands) => {
-  const { engine, handlers, runs, suspects } = hands
+  const { engine, handlers, suspects } = hands
 
   const work = (claimed: Claimed, handler: Handler, steps: ReadonlyArray<Step>, asked: Run["asked"]): Effect.Effect<unknown> => {
     const { held, task } = claimed
@@ -102,22 +101,26 @@ const runClaimed = (hands: Hands) => {
     })
   }
 
-  return (claimed: Claimed): Effect.Effect<unknown> => {
-    const { held, task } = claimed
+  const worked = (claimed: Claimed, asked: Run["asked"]): Effect.Effect<unknown> => {
+    const { task } = claimed
     const handler = handlers.get(task.kind)
     if (handler === undefined) return settleRun(hands, claimed, { _tag: "Failed", code: "kind_unknown", error: `no kind ${task.kind} is declared` })
-    return Effect.uninterruptible(Effect.suspend(() => {
-      const { asked, leave } = runs.enter(task, held)
-      const worked = task.steps === 0
-        ? work(claimed, handler, noSteps, asked)
-        : Effect.flatMap(Effect.orDie(Effect.retry(engine.stepsOf(task.id), { schedule: patience })), (steps) => work(claimed, handler, steps, asked))
-      return Effect.flatMap(Effect.exit(worked), (exit) => {
-        suspects.leave(claimed)
-        leave()
-        return exit
-      })
-    }))
+    return task.steps === 0
+      ? work(claimed, handler, noSteps, asked)
+      : Effect.flatMap(Effect.orDie(Effect.retry(engine.stepsOf(task.id), { schedule: patience })), (steps) => work(claimed, handler, steps, asked))
   }
+
+  return ({ asked, claimed, leave }: Begun): Effect.Effect<unknown> =>
+    Effect.uninterruptible(Effect.flatMap(Effect.exit(Effect.suspend(() => worked(claimed, asked))), (exit) => {
+      suspects.leave(claimed)
+      leave()
+      return exit
+    }))
+}
+
+/** A claim that holds its slot, from the claim on: its fiber may get its first turn after the next round of claims. */
+interface Begun extends ReturnType<Runs["Type"]["enter"]> {
+  readonly claimed: Claimed
 }
 
 /** Claims and runs until it is interrupted. Runs go on in the scope of the caller. */
@@ -130,7 +133,7 @@ export const loop = ({ epoch, name, queues, slots }: WorkerOptions) =>
     const storage = yield* Storage
     const disk = yield* RunsStorage
     const suspects = new Suspects(instants.monoMs)
-    const run = yield* Slots.make(runClaimed({ chance: yield* Chance, engine, handlers, runs, suspects }))
+    const run = yield* Slots.make(runClaimed({ chance: yield* Chance, engine, handlers, suspects }))
 
     // What this program cannot run is left to one that can; what its policy lets nothing begin of waits.
     const mayBegin = [...handlers].filter(([, { kind }]) => atRest(kind) === null).map(([kind]) => kind)
@@ -144,7 +147,7 @@ export const loop = ({ epoch, name, queues, slots }: WorkerOptions) =>
             for (const one of claimed) {
               if (one === null) continue
               suspects.enter(one)
-              run(one)
+              run({ claimed: one, ...runs.enter(one.task, one.held) })
             }
           })
         ),

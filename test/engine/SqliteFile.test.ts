@@ -1,6 +1,6 @@
 /** The file itself: what is durable, what is refused, and what happens when the disk or another program is in the way. */
 import { execFileSync } from "node:child_process"
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import Sqlite from "better-sqlite3"
@@ -251,6 +251,26 @@ describe("a file in the making", () => {
     }
     return copies
   }
+
+  it("whose first page tore when the power went is made anew, since its rollback journal says that nothing was there before; without that it is refused", async () => {
+    const [source, torn, alone] = [fresh(), fresh(), fresh()]
+    const db = stranger(source)
+    db.pragma("cache_size = 1")
+    db.exec("BEGIN; CREATE TABLE t (x BLOB)")
+    for (let row = 0; row < 100; row++) db.prepare("INSERT INTO t VALUES (randomblob(3000))").run()
+    const page = Buffer.concat([Buffer.alloc(512), readFileSync(source).subarray(512)])
+    for (const file of [torn, alone]) writeFileSync(file, page)
+    copyFileSync(`${source}-journal`, `${torn}-journal`)
+    expect(page.length).toBeGreaterThan(4096)
+
+    expect(await withEngine(torn, Effect.zipRight(submitted(kindOf()), allTasks))).toHaveLength(1)
+    expect(await Effect.runPromise(failureOf(Database.readVersion(alone)))).toMatchObject({ why: "not_a_database" })
+    // A journal of a file that had pages promises nothing about the first of them.
+    const journal = readFileSync(`${source}-journal`)
+    journal.writeUInt32BE(1, 16)
+    writeFileSync(`${alone}-journal`, journal)
+    expect(await Effect.runPromise(failureOf(Database.readVersion(alone)))).toMatchObject({ why: "not_a_database" })
+  })
 
   it("whose program died is made, or found whole, at the next start, whatever the instant", async () => {
     const file = fresh()

@@ -46,11 +46,23 @@ export const readVersion = (file: string): Effect.Effect<number, DatabaseRefused
   Effect.flatMap(orUnavailable("open the database", () => readHeader(file)), (header) => {
     if (header === null || header.length === 0) return Effect.succeed(0)
     const refuse = (why: DatabaseRefused["why"], version = 0) => new DatabaseRefused({ file, why, version })
+    if (isInTheMaking(file)) return Effect.succeed(0)
     if (header.length < headerBytes || header.toString("latin1", 0, 16) !== magic) return refuse("not_a_database")
     const version = header.readUInt32BE(60)
     if (header.readUInt32BE(68) !== applicationId) return refuse("other_application")
     return version > latestVersion ? refuse("newer_version", version) : Effect.succeed(version)
   })
+
+const journalMagic = Buffer.from("d9d505f920a163d7", "hex")
+
+/**
+ * Whether the power went while the file was being made: its rollback journal says that it had no page before, so SQLite empties it when it
+ * opens it, whatever was written by then. Offsets: sqlite.org/fileformat.html, "The Rollback Journal".
+ */
+const isInTheMaking = (file: string): boolean => {
+  const journal = readHeader(`${file}-journal`)
+  return journal !== null && journal.length >= 28 && journal.subarray(0, 8).equals(journalMagic) && journal.readUInt32BE(16) === 0
+}
 
 /** The first bytes of a file, as many as a database header has; null when there is none. */
 export const readHeader = (file: string): Buffer | null => {
