@@ -12,6 +12,7 @@ import { commandsDeduplicated } from "./commandsDeduplicated.ts"
 import { conservation } from "./conservation.ts"
 import { effectsPermitted } from "./effectsPermitted.ts"
 import { endsFinal } from "./endsFinal.ts"
+import { endsNoticed } from "./endsNoticed.ts"
 import { endsReported } from "./endsReported.ts"
 import { everythingOccurs } from "./everythingOccurs.ts"
 import { failuresEarned } from "./failuresEarned.ts"
@@ -22,6 +23,7 @@ import { ioErrorsSurvived } from "./ioErrorsSurvived.ts"
 import { jobsConserved } from "./jobsConserved.ts"
 import { kindsJudged } from "./kindsJudged.ts"
 import { lateWritesSeen } from "./lateWritesSeen.ts"
+import { leasesEnd } from "./leasesEnd.ts"
 import { leasesRespected } from "./leasesRespected.ts"
 import { legalTransitions } from "./legalTransitions.ts"
 import { linearizable } from "./linearizable.ts"
@@ -63,6 +65,7 @@ export const invariants = {
   conservation,
   effectsPermitted,
   endsFinal,
+  endsNoticed,
   endsReported,
   everythingOccurs,
   failuresEarned,
@@ -73,6 +76,7 @@ export const invariants = {
   jobsConserved,
   kindsJudged,
   lateWritesSeen,
+  leasesEnd,
   leasesRespected,
   legalTransitions,
   linearizable,

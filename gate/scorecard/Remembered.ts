@@ -9,7 +9,7 @@ import { type Measure, type Measurement, offendersMax, type Parameters } from ".
 /** Measures of which the units of one scenario say nothing about those of another: a run counts what its scenarios count. */
 export const additive: ReadonlySet<string> = new Set([
   "acknowledgedKept", "approvalsInForce", "attemptsCapped", "chatCommandsOnce", "chatLimitsKept", "commandSuccess", "commandsDeduplicated", "conservation", "effectsPermitted", "endsFinal",
-  "endsReported", "failuresEarned", "interruptedRecovered", "jobsConserved", "lateWritesSeen", "leasesRespected", "legalTransitions", "linearizable", "noDuplicateHeavy", "pollRecovery",
+  "endsNoticed", "endsReported", "failuresEarned", "interruptedRecovered", "jobsConserved", "lateWritesSeen", "leasesEnd", "leasesRespected", "legalTransitions", "linearizable", "noDuplicateHeavy", "pollRecovery",
   "queueLimitsKept", "repeatsExplained", "reportsArrive", "restartsKeepState", "retriesWait", "runsApproved", "singleOwner", "stepsNotRestarted", "summariesAgree", "tasksEndRight", "tokensMonotonic",
   "traceability", "virtualHours", "workEnds", "writesFenced"
 ])

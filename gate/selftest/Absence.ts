@@ -1,6 +1,6 @@
 /** Evidence that is not there. What is missing may make a verdict worse, and never better. */
 import { scorecardFile } from "../evidence/Bundle.ts"
-import { effectsFile, eventsFile, journalFile } from "../evidence/Reader.ts"
+import { effectsFile, eventsFile, journalFile, readBundle, simulationFile } from "../evidence/Reader.ts"
 import { envelopeFile } from "../evidence/Sums.ts"
 import type { LogEvent } from "../History.ts"
 import { type Draft, NotMade, rechained, type Scene } from "./Draft.ts"
@@ -81,9 +81,12 @@ const inHistory: ReadonlyArray<Mutant> = [
   mutant("run", "summaries", "No summary was printed.", [measure("summariesAgree")], (draft) => draft.rewriteAll(({ journal }) => ({ journal: { ...journal, summaries: [] } })), { uptime: "the summary at the end of a window says when the last heartbeat was" }),
   mutant("run", "restarts", "Nobody looked at the tasks around a restart.", [measure("restartsKeepState")], (draft) => draft.rewriteAll(({ journal }) => ({ journal: { ...journal, restarts: [] } }))),
   mutant("run", "replays", "Nothing was sent again.", [measure("commandsDeduplicated")], (draft) => draft.rewriteAll(({ journal }) => ({ journal: { ...journal, replays: [] } })), { noDuplicateHeavy: "what a repeat exposed is not counted" }),
-  mutant("run", "late-writes", "Nobody ever wrote late.", [measure("lateWritesSeen"), measure("everythingOccurs")], (draft) =>
-    draft.rewriteAll(({ events, journal }) =>
-      journal.faults.some((fault) => fault.class === "sigstop") ? { events: rechained(events.map((event) => (event.type === "write.fenced" ? silenced(event) : event))) } : {}), { summariesAgree: "late writes are counted there too" }),
+  mutant("run", "late-writes", "Nobody ever wrote late.", [measure("lateWritesSeen"), measure("everythingOccurs")], (draft) => {
+    const { simulation } = readBundle(draft.files).history
+    if (simulation !== null && simulation !== undefined) draft.writeJson(simulationFile, { ...simulation, seeds: simulation.seeds.map((seed) => ({ ...seed, seen: { ...seed.seen, fenced: 0 } })) })
+    draft.rewriteAll(({ events }) =>
+      events.some(({ type }) => type === "write.fenced") ? { events: rechained(events.map((event) => (event.type === "write.fenced" ? silenced(event) : event))) } : {})
+  }, { summariesAgree: "late writes are counted there too" }),
   mutant("run", "requests", "Nobody asked for anything.", [measure("jobsConserved"), measure("tasksEndRight")], (draft) => draft.rewriteAll(({ journal }) => ({ journal: { ...journal, requests: [] } })), { interruptedRecovered: "it asks what was expected of a job" })
 ]
 

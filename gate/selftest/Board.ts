@@ -33,7 +33,7 @@ export const boards: ReadonlyArray<Mutant> = [
       return { journal: { ...journal, chat: { ...chat, commands: chat.commands.map((command) => (command.at === undefined ? command : { ...command, at: command.at - 2 * allowedMs })) } } }
     })),
   board("incidents-long", "What faults broke was not well again for an hour.", ["mttr", "mttrMean"], (draft) =>
-    draft.rewriteAll(({ journal }) => ({ journal: { ...journal, faults: journal.faults.map((fault) => ({ ...fault, at: fault.at - hourMs })) } })), { repeatsExplained: "a repeat is explained by a fault at its instant" }),
+    draft.rewriteAll(({ journal }) => ({ journal: { ...journal, faults: journal.faults.map((fault) => ({ ...fault, at: fault.at - hourMs })) } })), { repeatsExplained: "a repeat is explained by a fault at its instant", promisesKept: "what is promised is counted from the fault" }),
   broken("trace-torn", "The end of a task belongs to another trace than its request.", "traceability", "a task that succeeded", inLog(
     ({ task, type }, scene) => type === "task.succeeded" && isSilent(task, scene),
     (event) => ({ ...event, trace: "0123456789abcdef0123456789abcdef" })

@@ -135,8 +135,8 @@ export const brokenRuns: ReadonlyArray<Mutant> = [
     const short = task.slice(-6).toLowerCase()
     const calls = chat.calls.map((call) => (sends.has(call.method) && call.text?.startsWith(`${short} `) === true ? { ...call, status: 400 } : call))
     return { journal: { ...scene.journal, chat: { ...chat, calls } } }
-  }, { endsReported: "it is an end that was not told" }),
-  broken("polls-never-answered", "After a burst no poll was ever answered.", "pollRecovery", "bursts", inChat(({ bursts, calls }) => (bursts.length === 0 ? null : { calls: calls.map((call) => (isPoll(call) ? { ...call, answered: false } : call)) })))
+  }, { endsReported: "it is an end that was not told", endsNoticed: "a card that was not there before tells of the end too" }),
+  broken("polls-never-answered", "After a burst no poll was ever answered.", "pollRecovery", "bursts", inChat(({ bursts, calls }) => (bursts.length === 0 ? null : { calls: calls.map((call) => (isPoll(call) ? { ...call, answered: false } : call)) })), { mttr: "the burst is never over", mttrMean: "the burst is never over" })
 ]
 
 const queuedIn = (summary: unknown): number | null => {

@@ -72,6 +72,18 @@ const untold: Change = (scene) => {
   return { journal: { ...scene.journal, ended_at: ended_at + hourMs, chat: { ...chat, calls } } }
 }
 
+const wordsOfEnd = /^.*? (?:ended: [A-Z]+|was canceled|failed \(.*) · (\S{6})(?:\n|$)/
+
+const unnoticed: Change = (scene) => {
+  const { chat, ended_at } = scene.journal
+  const asked = new Set(chat?.commands.map(({ key }) => key))
+  const ran = new Set(scene.events.flatMap(({ task, type }) => (type === "task.running" && task !== null && !asked.has(keyOf(task, scene)) ? [task.slice(-6).toLowerCase()] : [])))
+  const short = chat?.calls.flatMap(({ text }) => wordsOfEnd.exec(text ?? "")?.[1] ?? []).find((one) => ran.has(one))
+  if (chat === undefined || short === undefined) return null
+  const calls = chat.calls.map((call) => (call.method === "sendMessage" && (wordsOfEnd.exec(call.text ?? "")?.[1] === short || call.text?.startsWith(`${short} `) === true) ? { ...call, status: 400 } : call))
+  return { journal: { ...scene.journal, ended_at: ended_at + hourMs, chat: { ...chat, calls } } }
+}
+
 const keyOf = (task: string, { events }: Scene): string => {
   const key = events.find((event) => event.task === task && event.type === "task.requested")?.payload?.["key"]
   return typeof key === "string" ? key : ""
@@ -113,7 +125,8 @@ export const plantedRuns: ReadonlyArray<Mutant> = [
     ({ payload, type }, scene) => type === "epoch.started" && scene.events.some((event) => event.type === "task.running" && event.payload?.["epoch"] === payload?.["epoch"]),
     (event) => withPayload(event, { slots: 0 })
   )),
-  broken("end-untold", "The end of a task was never told in the chat that asked for it, although nothing kept it.", "endsReported", "a task of a chat that no fault hit", untold),
+  broken("end-untold", "The end of a task was never told in the chat that asked for it, although nothing kept it.", "endsReported", "a task of a chat that no fault hit", untold, { endsNoticed: "a card that was not there before tells of the end too" }),
+  broken("end-unnoticed", "Nobody but whoever asked was told the end of a task.", "endsNoticed", "an end that was told in words", unnoticed),
   broken("said-twice", "A message was sent again although its answer had arrived.", "repeatsExplained", "a message with a reference", inChat(({ calls }) => {
     const call = calls.find(hasReference)
     return call === undefined ? null : { calls: [...calls, { ...call, seq: Math.max(...calls.map(({ seq }) => seq)) + 1 }] }

@@ -28,6 +28,7 @@ const consequences = {
   chatLimitsKept: "a pause that was asked for is not kept",
   commandsDeduplicated: "what was lost cannot be given again",
   endsFinal: "it goes on behind its end",
+  endsNoticed: "nobody else is told of an end",
   endsReported: "an end is not told",
   effectsPermitted: "an effect has no intent that the log would know",
   jobsConserved: "a job is not in one place",
@@ -50,6 +51,9 @@ const leases: ReadonlyArray<RuntimeMutant> = [
   mutant("no-fencing", "A write is taken from whoever held the task once.", ["writesFenced"], [
     ["isHeldBy = (task, held) => task.lease !== null && task.generation === held.generation && task.lease.epoch === held.epoch;", "isHeldBy = (task) => task.lease !== null;"]
   ], [], ["write.fenced"]),
+  mutant("lease-revived", "A heartbeat that comes too late renews the lease all the same.", ["leasesEnd"], [
+    ["isRenewable = (epoch, now) => epoch === now.epoch && now.monoMs < now.leaseUntilMonoMs;", "isRenewable = (epoch, now) => epoch === now.epoch;"]
+  ], [], ["sigstop"]),
   mutant("generation-kept-at-claim", "A claim does not raise the generation.", ["singleOwner"], [
     ["Math.max(task.generation, restored.generationFloor) : task.generation) + 1;", "Math.max(task.generation, restored.generationFloor) : Math.max(0, task.generation - 1)) + 1;"]
   ]),
@@ -70,6 +74,9 @@ const storage: ReadonlyArray<RuntimeMutant> = [
   mutant("event-after-commit", "Events are stored with the next transaction, not with their change.", ["legalTransitions"], [
     ["events.forEach((event) => append(event, atMs));", "(apply.late ??= []).splice(0).forEach((event) => append(event, atMs)); apply.late.push(...events);"]
   ], ["jobsConserved", "tasksEndRight", "singleOwner", "writesFenced", "effectsPermitted", "runsApproved", "linearizable", "attemptsCapped", "retriesWait", "chatCommandsOnce", "endsReported", "workEnds"]),
+  mutant("outbox-after-commit", "What people are to be told is stored with the next transaction, not with what they are told of.", ["endsNoticed"], [
+    ["messages.forEach(({ task, text, topic }) => sql.insertMessage.run(topic, task, text, atMs));", "(apply.later ??= []).splice(0).forEach(({ task, text, topic }) => sql.insertMessage.run(topic, task, text, atMs)); apply.later.push(...messages);"]
+  ], ["tasksEndRight", "scenariosComplete"], ["sigkill"]),
   mutant("chain-unlinked", "An event does not carry the hash of the one before.", ["chainIntact"], [["prev: head.hash\n", "prev: head.seq % 7 === 3 ? chainStart : head.hash\n"]])
 ]
 

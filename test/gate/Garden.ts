@@ -104,7 +104,7 @@ const bed = (): ScenarioHistory => scenario({
   scenario: { faults: [{ class: "sigstop", must_hit: "running", count: 1 }] },
   journal: {
     requests: [request("t1"), request("w1", { expect: { states: ["SUCCEEDED"], done_min: 3, done_max: 3 } }), request("d1", { expect: { states: ["FAILED"], done_min: 0, done_max: 0 } })],
-    faults: [fault("work/1", ["t1"], { class: "sigstop" }), fault("work/2", ["t1"], { class: "second_server" })],
+    faults: [fault("work/1", ["t1"], { class: "sigstop", at: 998_000, until: 1_000_000 }), fault("work/2", ["t1"], { class: "second_server" })],
     encounters: [{ fault: "work/2", asked: "serve", pid: 99, from: 1_000_000, to: 1_005_000, code: 5, signal: null, said: "opsgate: another opsgate process holds the file" }],
     replays: [replay],
     summaries: [{ at: 2_000_000, summary: summaryOf(work) }],

@@ -26,7 +26,7 @@ describe("the self-test of a run that went well", () => {
   })
 
   it("leaves out what only the board asks for", () => {
-    expect(unasked).toEqual(["too-many-at-a-time", "answers-late", "incidents-long", "trace-torn", "job-in-two-places", "control-test-skipped", "seed-failed", "seed-not-repeated", "fault-class-without-hit", "soak-short", "power-cut-lost", "sync-survived", "full-disk-ignored", "read-only-ignored", "clock-followed"].map((name) => `tampering/${name}`))
+    expect(unasked).toEqual(["too-many-at-a-time", "end-unnoticed", "answers-late", "incidents-long", "trace-torn", "job-in-two-places", "control-test-skipped", "seed-failed", "seed-not-repeated", "fault-class-without-hit", "soak-short", "power-cut-lost", "sync-survived", "full-disk-ignored", "read-only-ignored", "clock-followed"].map((name) => `tampering/${name}`))
   })
 
   it("turns every check of the scorecard and every aspect of the verifier red", () => {
