@@ -94,6 +94,8 @@ const silent: Readonly<Record<string, string>> = {
   serve: "its words are looked at here, by its standard error and its log",
   gate: "a program of its own, which runs tasks of its own",
   verify: "reads a bundle of the gate",
+  evidence: "reads bundles of the gate",
+  keys: "makes and shows the keys of the gate",
   "audit verify": "reads what audit export wrote, and says whether it fits",
   "telegram simulate": "a stand-in for Telegram, which knows no database",
   "policy matrix": "prints what stands in the program"
