@@ -93,12 +93,14 @@ describe("control seeds", () => {
 
 describe("a bug", () => {
   it("is found within a few seeds, shrinks to a fault or two, and the printed command shows it again", async () => {
-    const seeds = [11, 12, 13]
     const found: Array<Awaited<ReturnType<typeof run>>> = []
-    for (const one of seeds) found.push(await run(bugged, one))
-    const [worst] = found.filter(({ run: { failed } }) => failed.length > 0).sort((a, b) => a.strikes.length - b.strikes.length)
+    // Where a task ends its process by itself, the bug shows without any fault.
+    for (const one of [11, 12, 13, 14, 15, 16]) {
+      const played = await run(bugged, one)
+      if (played.run.failed.includes("tasksEndRight") && (await run(bugged, one, [])).run.failed.length === 0) found.push(played)
+    }
+    const [worst] = found.sort((a, b) => a.strikes.length - b.strikes.length)
     if (worst === undefined) throw new Error("the bug was not found")
-    expect(worst.run.failed).toContain("tasksEndRight")
     expect((await run(simulator, worst.run.seed)).run.failed).toEqual([])
     const isFailing = async (some: ReadonlyArray<string>) => (await run(bugged, worst.run.seed, some)).run.failed.includes("tasksEndRight")
     const few = await shrunk(worst.strikes, isFailing, 40)

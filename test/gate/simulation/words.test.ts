@@ -35,7 +35,7 @@ const refused = ({ status, stderr, stdout }: ReturnType<typeof gate>, sentence: 
 
 describe("one seed again", () => {
   it.each([["x"], [""], ["-1"], ["1.5"], [" "]])("is refused when it is no seed: %j", (word) => {
-    refused(gate(`--simulate=${word}`), "--simulate wants the number of a seed")
+    refused(gate(`--simulate=${word}`), "--simulate wants a whole number")
   })
 
   it.each(["simulation.js", "image.js", "telegram-world.js"])("is refused when %s is not there", (name) => {
