@@ -57,8 +57,8 @@ describe("the words of the gate", () => {
 })
 
 describe("the scenarios", () => {
-  const small = ["clock-set", "duplicate-replay", "paused-worker", "poll-timeout-burst", "restart-during-running", "restart-keeps-state", "success-then-reporting-failure"]
-  const whole = [...small, "damaged-log", "file-read-only", "kill-at-every-commit", "second-server", "terminated-in-a-step"].toSorted()
+  const small = ["clock-set", "duplicate-replay", "paused-worker", "poll-timeout-burst", "restart-during-running", "restart-keeps-state", "second-server", "success-then-reporting-failure"]
+  const whole = [...small, "damaged-log", "file-read-only", "kill-at-every-commit", "terminated-in-a-step"].toSorted()
 
   it.each([["spine", whole], ["release", whole], ["quick", small]])("of the profile %s all fit the published schema", (profile, ids) => {
     expect(Either.getOrThrow(readScenarios(join(root, "scenarios", profile))).map(({ id }) => id)).toEqual(ids)
