@@ -17,6 +17,8 @@ export const endsNoticed: Measure = (history) =>
   overFolds(history, ({ events, id, journal }, log, units) => {
     const { chat } = journal
     if (chat === undefined) return
+    // What waits for its next try waits for an instant of the wall clock.
+    const isSet = journal.faults.some((fault) => fault.class === "clock")
     const told = new Set(chat.calls.flatMap(endIn))
     const ran = new Set(events.flatMap(({ task, type }) => (type === "task.running" ? [task] : [])))
     const endedAt = new Map(events.flatMap(({ at, task, type }) => (task !== null && type.startsWith("task.") ? [[task, at] as const] : [])))
@@ -24,6 +26,7 @@ export const endsNoticed: Measure = (history) =>
       if (!isTerminal(task.state) || !ran.has(task.id)) continue
       const end = `${task.id.slice(-6).toLowerCase()} ${task.state}`
       if (told.has(end)) units.good()
+      else if (isSet) units.excluded("the clock was set, so it may be told later")
       else if (journal.ended_at - (endedAt.get(task.id) ?? 0) < patienceMs) units.excluded("it ended just before the scenario did")
       else undone(journal, units, `${id}, task ${task.id}: nobody was told that it ended ${task.state}`)
     }
