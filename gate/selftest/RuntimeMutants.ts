@@ -135,7 +135,7 @@ const chats: ReadonlyArray<RuntimeMutant> = [
   mutant("marked-before-sent", "A message is marked as sent before it is.", ["reportsArrive"], [
     ["const outcome = yield* calling(way.call, call, delivery.message !== null)", "yield* way.chats.sent(delivery.id, delivery.message); const outcome = yield* calling(way.call, call, delivery.message !== null)"],
     ["later = (way, delivery, code, askedMs) => gen(function* () {", "later = (way, delivery, code, askedMs) => gen(function* () { return;"]
-  ], ["chatLimitsKept", "endsReported"], ["send_fault"]),
+  ], ["chatLimitsKept", "endsReported", "endsNoticed"], ["send_fault"]),
   mutant("limits-ignored", "Messages are sent as fast as they come.", ["chatLimitsKept"], [["const atMs = pacer.at(target, nowMs);", "const atMs = nowMs;"]])
 ]
 
