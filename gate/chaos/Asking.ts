@@ -20,24 +20,30 @@ export interface Told {
 const pauseMs = 20
 const triesMax = 1500
 
-/** One command, under its key, until somebody answers it. Fails when it is refused. */
-export const ask = (stage: Stage, op: OperationName, words: Readonly<Record<string, unknown>>, key: string): Effect.Effect<Told, ProductFailed> =>
+/** Told of each try; `answer` is null when none came. */
+type Noted = (answer: Told | null, invoked: number, answered: number) => void
+
+const untilAnswered = ({ workspace }: Stage, what: string, line: unknown, noted: Noted): Effect.Effect<Told, ProductFailed> =>
   Effect.gen(function*() {
-    const about = { op, key, task: typeof words["task"] === "string" ? words["task"] : null }
     for (let tries = 0; tries < triesMax; tries++) {
       const invoked = yield* Clock.currentTimeMillis
-      const reply = yield* Effect.option(sendLine(stage.workspace, { v: 1, ask: { op, reason: null, ...words }, key }))
-      const told = reply._tag === "Some" ? toldIn(reply.value) : null
-      if (told === null) stage.operations.push({ ...about, invoked, answered: null, answer: null })
-      else if (told !== "later") {
-        if ("why" in told) return yield* new ProductFailed({ what: `${op} over the socket`, detail: told.why })
-        stage.operations.push({ ...about, task: told.task, invoked, answered: yield* Clock.currentTimeMillis, answer: told.state })
-        return told
+      const told = Option.match(yield* Effect.option(sendLine(workspace, line)), { onNone: () => null, onSome: toldIn })
+      if (told !== "later") {
+        if (told !== null && "why" in told) return yield* new ProductFailed({ what, detail: told.why })
+        noted(told, invoked, yield* Clock.currentTimeMillis)
+        if (told !== null) return told
       }
       yield* Effect.sleep(pauseMs)
     }
-    return yield* new ProductFailed({ what: `${op} over the socket`, detail: `nobody answered ${triesMax} tries` })
+    return yield* new ProductFailed({ what, detail: `nobody answered ${triesMax} tries` })
   })
+
+/** One command, under its key, until somebody answers it. Fails when it is refused. */
+export const ask = (stage: Stage, op: OperationName, words: Readonly<Record<string, unknown>>, key: string): Effect.Effect<Told, ProductFailed> => {
+  const about = typeof words["task"] === "string" ? words["task"] : null
+  return untilAnswered(stage, `${op} over the socket`, { v: 1, ask: { op, reason: null, ...words }, key }, (answer, invoked, answered) =>
+    void stage.operations.push(answer === null ? { op, key, task: about, invoked, answered: null, answer } : { op, key, task: answer.task, invoked, answered, answer: answer.state }))
+}
 
 // Null: an answer that is none. Later: the first request under the key is still being decided.
 const toldIn = (reply: unknown): Told | { readonly why: string } | "later" | null => {
@@ -52,15 +58,8 @@ const toldIn = (reply: unknown): Told | { readonly why: string } | "later" | nul
 }
 
 /** A command whose answer nobody holds against the log, under its key, until somebody answers it. Fails when it is refused. */
-export const instruct = ({ workspace }: Stage, words: Readonly<Record<string, unknown>>, key: string): Effect.Effect<void, ProductFailed> =>
-  Effect.gen(function*() {
-    for (let tries = 0; tries < triesMax; tries++) {
-      const told = Option.match(yield* Effect.option(sendLine(workspace, { v: 1, ask: words, key })), { onNone: () => null, onSome: toldIn })
-      if (told !== null && told !== "later") return yield* "why" in told ? new ProductFailed({ what: "a command over the socket", detail: told.why }) : Effect.void
-      yield* Effect.sleep(pauseMs)
-    }
-    return yield* new ProductFailed({ what: "a command over the socket", detail: `nobody answered ${triesMax} tries` })
-  })
+export const instruct = (stage: Stage, words: Readonly<Record<string, unknown>>, key: string): Effect.Effect<void, ProductFailed> =>
+  Effect.asVoid(untilAnswered(stage, "a command over the socket", { v: 1, ask: words, key }, () => undefined))
 
 /** What is asked for in a scenario that kills at every commit. */
 export interface Errand {

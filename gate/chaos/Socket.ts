@@ -1,6 +1,6 @@
 /**
- * A command sent again the way the command line sends it: one JSON line over the server's Unix socket. Repeats go this way when
- * many are wanted in a short time; first requests always go through the program itself.
+ * A command sent the way the command line sends it: one JSON line over the server's Unix socket. It goes this way where many are
+ * wanted in a short time; a process for each would cost more than what is tried.
  */
 import { connect } from "node:net"
 import { join } from "node:path"

@@ -6,12 +6,9 @@
  */
 import type { ChatCall } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
-import { endWords } from "./reportsArrive.ts"
+import { changedAt, endWords, onItsWayMs } from "./reportsArrive.ts"
 import { isTerminal } from "./StateMachine.ts"
 import { overFolds, undone } from "./Units.ts"
-
-/** A notice may be on its way for so long: what ended later is left out. It is the longest pause between two tries, and a little more. */
-const patienceMs = 90_000
 
 export const endsNoticed: Measure = (history) =>
   overFolds(history, ({ events, id, journal }, log, units) => {
@@ -21,13 +18,13 @@ export const endsNoticed: Measure = (history) =>
     const isSet = journal.faults.some((fault) => fault.class === "clock")
     const told = new Set(chat.calls.flatMap(endIn))
     const ran = new Set(events.flatMap(({ task, type }) => (type === "task.running" ? [task] : [])))
-    const endedAt = new Map(events.flatMap(({ at, task, type }) => (task !== null && type.startsWith("task.") ? [[task, at] as const] : [])))
+    const endedAt = changedAt(events)
     for (const task of log.tasks.values()) {
       if (!isTerminal(task.state) || !ran.has(task.id)) continue
       const end = `${task.id.slice(-6).toLowerCase()} ${task.state}`
       if (told.has(end)) units.good()
       else if (isSet) units.excluded("the clock was set, so it may be told later")
-      else if (journal.ended_at - (endedAt.get(task.id) ?? 0) < patienceMs) units.excluded("it ended just before the scenario did")
+      else if (journal.ended_at - (endedAt.get(task.id) ?? 0) < onItsWayMs) units.excluded("it ended just before the scenario did")
       else undone(journal, units, `${id}, task ${task.id}: nobody was told that it ended ${task.state}`)
     }
   })
@@ -35,7 +32,7 @@ export const endsNoticed: Measure = (history) =>
 const states: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(endWords).map(([state, word]) => [word, state]))
 
 /** The end that a message tells of, as the last digits of the task and its state: in words, or by a card that was not there before. */
-const endIn = ({ method, status, text }: ChatCall): ReadonlyArray<string> => {
+export const endIn = ({ method, status, text }: ChatCall): ReadonlyArray<string> => {
   if (method !== "sendMessage" || status !== 200 || text === null) return []
   const [first = "", second = ""] = text.split("\n")
   const words = /^.*? (?:ended: ([A-Z]+)|was (canceled)|(failed) \(.*) · (\S{6})$/.exec(first)

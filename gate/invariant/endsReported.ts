@@ -5,12 +5,9 @@
  * Unit: a task that was asked for in a chat and ended.
  */
 import type { Measure } from "../Verdict.ts"
-import { reportProblem } from "./reportsArrive.ts"
+import { changedAt, onItsWayMs, reportProblem } from "./reportsArrive.ts"
 import { isTerminal } from "./StateMachine.ts"
 import { overFolds, undone } from "./Units.ts"
-
-/** A report may be on its way for so long: what ended later is left out. It is the longest pause between two tries, and a little more. */
-const patienceMs = 90_000
 
 const sends: ReadonlySet<string> = new Set(["sendMessage", "editMessageText", "sendDocument"])
 
@@ -19,13 +16,13 @@ export const endsReported: Measure = (history) =>
     const { chat } = journal
     if (chat === undefined) return
     const carriedOut = chat.calls.filter(({ method, status }) => status === 200 && sends.has(method))
-    const endedAt = new Map(events.flatMap(({ at, task, type }) => (task !== null && type.startsWith("task.") ? [[task, at] as const] : [])))
+    const endedAt = changedAt(events)
     for (const { key } of chat.commands.filter(({ expect, op }) => op === "submit" && expect === "once")) {
       const [task] = log.byKey.get(key) ?? []
       if (task === undefined || !isTerminal(task.state)) continue
       const problem = reportProblem(task.id, log, chat, carriedOut)
       if (problem === null) units.good()
-      else if (journal.ended_at - (endedAt.get(task.id) ?? 0) < patienceMs) units.excluded("it ended just before the scenario did")
+      else if (journal.ended_at - (endedAt.get(task.id) ?? 0) < onItsWayMs) units.excluded("it ended just before the scenario did")
       else undone(journal, units, `${id}, task ${task.id}: ${problem}`)
     }
   })

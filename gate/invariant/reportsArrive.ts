@@ -5,13 +5,20 @@
  *
  * Unit: a fault and a task that ended while it lasted; a message whose answer a fault lost.
  */
-import type { ChatCall, ChatHistory } from "../History.ts"
+import type { ChatCall, ChatHistory, LogEvent } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
 import type { Fold } from "./Fold.ts"
 import { overFolds, undone } from "./Units.ts"
 
 /** What people read of each end. */
 export const endWords: Readonly<Record<string, string>> = { SUCCEEDED: "done", FAILED: "failed", CANCELED: "canceled", EXPIRED: "expired" }
+
+/** A message may be on its way for so long: what ended later is left out. It is the longest pause between two tries, and a little more. */
+export const onItsWayMs = 90_000
+
+/** When each task changed last. */
+export const changedAt = (events: ReadonlyArray<LogEvent>): ReadonlyMap<string, number> =>
+  new Map(events.flatMap(({ at, task, type }) => (task !== null && type.startsWith("task.") ? [[task, at] as const] : [])))
 
 const sends: ReadonlySet<string> = new Set(["sendMessage", "editMessageText", "sendDocument"])
 

@@ -3,6 +3,7 @@
  * Like those of `Broken.ts` they are the least that breaks it.
  */
 import type { ChatCall, LogEvent, Operation } from "../History.ts"
+import { endIn } from "../invariant/endsNoticed.ts"
 import { silenced } from "./Absence.ts"
 import { broken, type Change, inChat, inLog, isSilent, withPayload } from "./Broken.ts"
 import { rechained, type Scene } from "./Draft.ts"
@@ -72,15 +73,13 @@ const untold: Change = (scene) => {
   return { journal: { ...scene.journal, ended_at: ended_at + hourMs, chat: { ...chat, calls } } }
 }
 
-const wordsOfEnd = /^.*? (?:ended: [A-Z]+|was canceled|failed \(.*) · (\S{6})(?:\n|$)/
-
 const unnoticed: Change = (scene) => {
   const { chat, ended_at } = scene.journal
   const asked = new Set(chat?.commands.map(({ key }) => key))
   const ran = new Set(scene.events.flatMap(({ task, type }) => (type === "task.running" && task !== null && !asked.has(keyOf(task, scene)) ? [task.slice(-6).toLowerCase()] : [])))
-  const short = chat?.calls.flatMap(({ text }) => wordsOfEnd.exec(text ?? "")?.[1] ?? []).find((one) => ran.has(one))
-  if (chat === undefined || short === undefined) return null
-  const calls = chat.calls.map((call) => (call.method === "sendMessage" && (wordsOfEnd.exec(call.text ?? "")?.[1] === short || call.text?.startsWith(`${short} `) === true) ? { ...call, status: 400 } : call))
+  const end = chat?.calls.flatMap(endIn).find((one) => ran.has(one.slice(0, 6)))
+  if (chat === undefined || end === undefined) return null
+  const calls = chat.calls.map((call) => (endIn(call).includes(end) ? { ...call, status: 400 } : call))
   return { journal: { ...scene.journal, ended_at: ended_at + hourMs, chat: { ...chat, calls } } }
 }
 
