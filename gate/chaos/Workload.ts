@@ -52,10 +52,15 @@ const payload = {
   properties: { n: { type: "integer" }, ms: { type: "integer", minimum: 0, maximum: 600_000 } }
 }
 
+// A command of `light.held` works until this file is there, and fails when it does not come.
+const letGoName = "let-go"
+const heldMaxS = 180
+
 const kinds = {
   "light.sh": { class: "light", payload, exec: run("sh", "-c", "echo $OPSGATE_TASK"), retry: { attempts: 5, base_ms: 20, cap_ms: 100 } },
   "light.node": { class: "light", payload, exec: run("node", "-e", "process.stdout.write(process.env.OPSGATE_DISPATCH_KEY)"), retry: { attempts: 5, base_ms: 20, cap_ms: 100 } },
   "light.broken": { class: "light", payload, exec: run("sh", "-c", "echo no >&2; exit 3"), retry: { attempts: 2, base_ms: 10, cap_ms: 20 } },
+  "light.held": { class: "light", payload, exec: run("sh", "-c", `n=0; until [ -e ${letGoName} ]; do n=$((n+1)); [ $n -lt ${heldMaxS * 20} ] || exit 1; sleep 0.05; done`) },
   "heavy.sh": { class: "heavy", risk: "scenario", payload, exec: run("sh", "-c", "echo $OPSGATE_TASK") },
   "heavy.git": { class: "heavy", risk: "scenario", approval: "none", payload, exec: run("git", "init", "--quiet", "repositories/{{n}}") },
   "heavy.node": { class: "heavy", risk: "scenario", approval: "none", payload, exec: run("node", "-e", "process.exit(0)") },
@@ -97,6 +102,9 @@ export const prepare = (dir: string, scenario: Scenario, more: Readonly<Record<s
   writeFileSync(join(dir, "opsgate.config.json"), `${JSON.stringify(config, null, 2)}\n`)
 }
 
+/** Lets the commands of `light.held` end, those to come too. */
+export const letGo = (dir: string): void => writeFileSync(join(dir, letGoName), "")
+
 /** The files that configure the product, as it found them. */
 export interface Configuration {
   readonly config: unknown
@@ -116,7 +124,8 @@ export const configurationIn = (dir: string): Configuration | null => {
 const lightKinds = ["light.sh", "light.node", "light.sh"] as const
 const heavyKinds = ["heavy.sh", "heavy.git", "heavy.node"] as const
 
-const once = { states: ["SUCCEEDED"], done_min: 1, done_max: 1 } as const
+/** What is expected of a task that nothing stands against. */
+export const once = { states: ["SUCCEEDED"], done_min: 1, done_max: 1 } as const
 const never = (...states: ReadonlyArray<string>) => ({ states, done_min: 0, done_max: 0 })
 
 // The first tasks of a workload are the odd ones, so that every ending occurs in every run.

@@ -22,7 +22,7 @@ export const restart = (stage: Stage) =>
     // Tasks are asked for in step with the kills, so that the last kill still meets work.
     const fed = Effect.forEach(tasks, (planned, index) => {
       const killsBefore = Math.floor((index / tasks.length) * kills) - 1
-      const turn = until("the kills to keep pace", Effect.sync(() => (stage.faults.length >= killsBefore ? true : null)), 20, scenario.limits.wall_ms)
+      const turn = until("the kills to keep pace", Effect.sync(() => (hits(stage, "sigkill", "running") >= killsBefore ? true : null)), 20, scenario.limits.wall_ms)
       return Effect.zipRight(turn, handle(stage, planned))
     }, { concurrency: 3, discard: true })
 
