@@ -10,7 +10,7 @@ const floor = (name, from, may, why) => ({
   to: { path: "^(src|gate|test|scenarios|scorecards|scripts|evidence)/", pathNot: may }
 })
 
-const contract = "domain/|engine/(Engine|Patience|Rehearsal|ChatTrouble)\\.ts"
+const contract = "domain/|engine/(Engine|Patience|Waiting|Rehearsal|ChatTrouble)\\.ts"
 
 module.exports = {
   forbidden: [

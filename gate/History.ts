@@ -109,6 +109,9 @@ export interface Fault {
   readonly until?: number
   /** Of `commit` the point of the run at which it struck, one of the points of the journal. */
   readonly point?: string
+  /** `at` and `until` on the clock of the chat service, where that of the machine had been set and shows another time. */
+  readonly service_at?: number
+  readonly service_until?: number
   /** Of a clock that was set on this machine: by how many milliseconds. */
   readonly by_ms?: number
 }

@@ -17,6 +17,7 @@ import { latest } from "./edge/telegram/Verdict.ts"
 import * as Webhook from "./edge/telegram/Webhook.ts"
 import { Engine, type EngineUnavailable } from "./engine/Engine.ts"
 import { withPatience } from "./engine/Patience.ts"
+import { Bell } from "./engine/Waiting.ts"
 import { Log } from "./Log.ts"
 import { doubtsOf, secretOf, type TelegramSettings, TelegramRefused, tokenOf } from "./TelegramSettings.ts"
 
@@ -78,8 +79,8 @@ const stopped = (error: { readonly _tag: string; readonly message: string; reado
 const working = (settings: TelegramSettings, secrets: Secrets, config: Config) =>
   Effect.gen(function*() {
     const { bot } = yield* BotApi
-    const wakes = yield* Queue.sliding<void>(1)
-    const wake = Effect.asVoid(Queue.offer(wakes, undefined))
+    const bell = new Bell()
+    const wake = Effect.sync(bell.ring)
     const engine = yield* Engine
     // What somebody replays was stored by no poll.
     const requests = yield* engine.watchRequests
@@ -105,7 +106,7 @@ const working = (settings: TelegramSettings, secrets: Secrets, config: Config) =
     // Each goes on for ever; when one of them cannot, none does.
     yield* Effect.all([
       receiving(settings, secrets, bot, wake),
-      Inbox.workOff(bot, talk, wakes),
+      Inbox.workOff(bot, talk, bell),
       deliver,
       relay({ notify: () => settings.notify, look })
     ], { concurrency: "unbounded", discard: true })

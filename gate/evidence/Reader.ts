@@ -154,6 +154,8 @@ export const JournalSchema: Schema.Schema<Journal> = Schema.Struct({
     hit: Schema.Array(Schema.String),
     witness: Witness,
     until: maybe(Schema.Int),
+    service_at: maybe(Schema.Int),
+    service_until: maybe(Schema.Int),
     point: maybe(Schema.NonEmptyString),
     by_ms: maybe(Schema.Int)
   })),

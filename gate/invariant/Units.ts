@@ -2,7 +2,7 @@
  * Counting units for a measurement. Every measure needs the log, the ledger and the journal of every scenario it is
  * given: a part that is not there makes it `Missing`, never a smaller sample.
  */
-import type { Effect, Journal, LogEvent, RunHistory } from "../History.ts"
+import type { Effect, Fault, Journal, LogEvent, RunHistory } from "../History.ts"
 import { type Measurement, offendersMax } from "../Verdict.ts"
 import { type Fold, fold } from "./Fold.ts"
 
@@ -32,6 +32,9 @@ export interface Units {
  */
 export const undone = ({ status }: Journal, units: Pick<Units, "bad" | "missing">, sentence: string, sort?: string): void =>
   status === "aborted" ? units.missing(`${sentence}; but the scenario was aborted`) : units.bad(sentence, sort)
+
+/** When a fault struck and was over, on the clock of the chat service: what is compared with calls. */
+export const serviceTimes = ({ at, service_at = at, until, service_until = until ?? service_at }: Fault): { readonly at: number; readonly until: number } => ({ at: service_at, until: service_until })
 
 /** Counts over every scenario. */
 export const overScenarios = (history: RunHistory, count: (scenario: Whole, units: Units) => void): Measurement =>

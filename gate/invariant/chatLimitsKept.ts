@@ -3,23 +3,41 @@
  *
  * Unit: a message or an edit that was sent; a call beyond the limits is a bad unit of its own.
  */
+import type { ChatCall, ChatHistory, Fault } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
-import { overScenarios } from "./Units.ts"
+import { overScenarios, serviceTimes } from "./Units.ts"
 
 const sends: ReadonlySet<string> = new Set(["sendMessage", "editMessageText", "editMessageReplyMarkup", "sendDocument"])
 
 /** An answer is on its way, and its pause is stored, within so long. */
 const heardMs = 500
+/** A call that comes so soon after the answer that asks for a pause crossed it on its way: whoever made it had not heard. */
+const crossingMs = 250
 
 export const chatLimitsKept: Measure = (history) =>
   overScenarios(history, ({ id, journal }, units) => {
     if (journal.chat === undefined) return
     const { calls, violations } = journal.chat
     units.good(calls.filter(({ method, status }) => status === 200 && sends.has(method)).length)
-    for (const { at, early, method, scope } of violations) {
-      const asked = calls.findLast((call) => call.status === 429 && call.method === method && call.at < at)
-      const isLost = early && asked !== undefined && journal.faults.some((fault) => (fault.class === "sigkill" || fault.class === "sync") && fault.at >= asked.at && fault.at <= asked.at + heardMs)
-      if (isLost) units.excluded("its process was killed as it was asked to pause")
+    for (const violation of violations) {
+      const { at, early, method, scope } = violation
+      if (early && isUnheard(violation, calls, journal.faults)) units.excluded("whoever called could not know yet that a pause was asked for")
       else units.bad(`${id}, ${method} at ${at}: ${early ? "before the pause was over that was asked for" : "beyond the limit"} of ${scope}`)
     }
   })
+
+const ends: ReadonlySet<Fault["class"]> = new Set(["sigkill", "sync"])
+/** With this a process begins to talk to the service. */
+const firstCall = "getMe"
+
+// The word crossed the call on its way, was lost, or reached a process that was killed before it had stored it; or the clock was set since: a
+// pause outlives its process by the wall clock.
+const isUnheard = ({ at, method, scope }: ChatHistory["violations"][number], calls: ReadonlyArray<ChatCall>, faults: ReadonlyArray<Fault>): boolean => {
+  const [, chat] = /^chat (.+)$/.exec(scope) ?? []
+  const asked = calls.findLast((call) => call.status === 429 && call.method === method && call.at < at && (chat === undefined || String(call.chat) === chat))
+  if (asked === undefined) return false
+  if (at - asked.at <= crossingMs || !asked.answered) return true
+  const struck = (fault: Fault, to: number): boolean => serviceTimes(fault).at >= asked.at && serviceTimes(fault).at <= to
+  const isNext = calls.some((call) => call.method === firstCall && call.at > asked.at && call.at <= at)
+  return faults.some((fault) => (ends.has(fault.class) && struck(fault, asked.at + heardMs)) || (isNext && fault.class === "clock" && struck(fault, at)))
+}

@@ -6,7 +6,7 @@
  */
 import type { ChatCall, Fault } from "../History.ts"
 import type { Measure } from "../Verdict.ts"
-import { overScenarios } from "./Units.ts"
+import { overScenarios, serviceTimes } from "./Units.ts"
 
 export const repeatsExplained: Measure = (history) =>
   overScenarios(history, ({ id, journal }, units) => {
@@ -35,7 +35,7 @@ const referenceOf = ({ chat, method, status, text }: ChatCall): string | null =>
 }
 
 const isExplained = (before: ChatCall, again: ChatCall, faults: ReadonlyArray<Fault>): boolean =>
-  !before.answered || before.faults.length > 0 || faults.some(({ at, class: kind, until = at }) => stops.has(kind) && before.at <= until && at <= again.at)
+  !before.answered || before.faults.length > 0 || faults.some((fault) => stops.has(fault.class) && before.at <= serviceTimes(fault).until && serviceTimes(fault).at <= again.at)
 
 /** What ends a process: a sync that fails does, since nobody knows what is stored. Whether it hit a task is no matter to a message. */
 const ends: ReadonlySet<string> = new Set(["sigkill", "sync"])

@@ -113,7 +113,7 @@ const polls = (world: World, service: Service, draw: Draw): void => {
   const fault = pick(draw, pollFaults)
   const times = between(draw, 1, 3)
   const seq = service.calls().at(-1)?.seq ?? 0
-  const [at, from] = [world.kernel.wallMs(), world.books.chat.commands.length]
+  const [sinceMs, at, from] = [world.kernel.monoMs, world.kernel.wallMs(), world.books.chat.commands.length]
   service.fake.faults.script({ queue: [{ ...fault, method: "getUpdates", times }] })
   world.kernel.later(null, struckMs, () => {
     world.bursts -= 1
@@ -121,7 +121,7 @@ const polls = (world: World, service: Service, draw: Draw): void => {
     const keys = world.books.chat.commands.slice(from).map(({ key }) => key)
     const kind = String(Reflect.get(fault, "kind"))
     world.books.chat.bursts.push({ id: `${world.setting.id}:${world.seed}/burst-${world.books.chat.bursts.length + 1}`, kind, at, struck: struck.map((call) => call.seq), keys })
-    world.noted({ class: "poll_fault", must_hit: "poll", hit: struck.map((call) => `getUpdates ${call.seq}`), witness: { kind: "record", detail: detailOf(struck) } }, struck[0]?.at ?? at)
+    world.noted({ class: "poll_fault", must_hit: "poll", hit: struck.map((call) => `getUpdates ${call.seq}`), witness: { kind: "record", detail: detailOf(struck) } }, struckAt(service, struck[0]) ?? sinceMs)
   })
 }
 
@@ -131,7 +131,7 @@ const sends = (world: World, service: Service, draw: Draw): void => {
   const fault = pick(draw, callFaults)
   const method = pick(draw, sendMethods)
   const seq = service.calls().at(-1)?.seq ?? 0
-  const [at, from] = [world.kernel.wallMs(), world.hear().at(-1)?.seq ?? 0]
+  const [sinceMs, from] = [world.kernel.monoMs, world.hear().at(-1)?.seq ?? 0]
   service.fake.faults.script({ queue: [{ ...fault, method, times: between(draw, 1, 3) }] })
   world.kernel.later(null, struckMs, () => {
     const struck = service.calls(seq).filter((call) => call.method === method && call.faults.length > 0)
@@ -139,9 +139,11 @@ const sends = (world: World, service: Service, draw: Draw): void => {
     const ended = new Set(world.hear().filter((event) => event.seq > from && ends.has(event.type)).flatMap(({ task }) => task ?? []))
     // What people wait for is the word of an end in the chat of whoever asked: another message that was struck is no report.
     const hit = [...ended].filter((task) => struck.some(({ chat, text }) => chat === requester.get(task) && text?.startsWith(task.slice(-6).toLowerCase()) === true))
-    world.noted({ class: "send_fault", must_hit: "report", hit, witness: { kind: "record", detail: detailOf(struck) } }, struck[0]?.at ?? at)
+    world.noted({ class: "send_fault", must_hit: "report", hit, witness: { kind: "record", detail: detailOf(struck) } }, struckAt(service, struck[0]) ?? sinceMs)
   })
 }
+
+const struckAt = (service: Service, first: ChatCall | undefined): number | null => (first === undefined ? null : service.monoAt(first))
 
 const detailOf = (struck: ReadonlyArray<ChatCall>): string =>
   struck.length === 0 ? "no call was struck" : struck.slice(0, 10).map(({ answered, faults, method, seq, status }) => `${method} ${seq}: ${faults.join("+")}, status ${status ?? "none"}, ${answered ? "answered" : "not answered"}`).join("; ")
@@ -168,7 +170,7 @@ const acts: Readonly<Record<ScheduledFault, (world: World, draw: Draw, service: 
     if (machine?.process === null || machine === null || machine.process.state === "stopped") return
     const { process } = machine
     const found = atWork(world)
-    const [since, fromMs] = [kernel.wallMs(), kernel.monoMs]
+    const sinceMs = kernel.monoMs
     const ms = Math.round(setting.lease_ms * (pauseLeases[0] + draw() * (pauseLeases[1] - pauseLeases[0])))
     machine.stop()
     // Put on record when it goes on, which healing brings about earlier: whoever judges asks what lies between.
@@ -176,7 +178,7 @@ const acts: Readonly<Record<ScheduledFault, (world: World, draw: Draw, service: 
       world.goOn = () => undefined
       if (machine.process !== process) return
       machine.goOn()
-      world.noted({ class: "sigstop", ...found, witness: { kind: "proc_stat", detail: `stopped for ${kernel.monoMs - fromMs} ms` } }, since)
+      world.noted({ class: "sigstop", ...found, witness: { kind: "proc_stat", detail: `stopped for ${kernel.monoMs - sinceMs} ms` } }, sinceMs)
     }
     const { goOn } = world
     kernel.later(null, ms, () => {
@@ -199,8 +201,7 @@ const acts: Readonly<Record<ScheduledFault, (world: World, draw: Draw, service: 
   clock: (world, draw) => {
     const ms = Math.round((draw() * 2 - 1) * jumpMs)
     const found = atWork(world)
-    world.kernel.wallOffsetMs += ms
-    world.clockSetMs = world.kernel.monoMs
+    world.setClock(ms)
     world.noted({ class: "clock", ...found, witness: { kind: "record", detail: `the wall clock was set by ${ms} ms` } })
   }
 }
@@ -211,13 +212,13 @@ const trouble = (world: World, draw: Draw, kind: Trouble): void => {
   const [least, most] = troubleMs[kind]
   const ms = between(draw, least, most)
   const found: Omit<Noted, "class" | "witness"> = atWork(world)
-  const since = world.kernel.wallMs()
+  const sinceMs = world.kernel.monoMs
   machine.trouble = kind
   machine.troubled = 0
   world.kernel.later(null, ms, () => {
     machine.trouble = null
     // Nobody wrote meanwhile: it struck nothing.
-    if (machine.troubled > 0) world.noted({ class: kind, ...found, witness: { kind: "answer", detail: `${machine.troubled} transactions were refused in ${ms} ms` } }, since)
+    if (machine.troubled > 0) world.noted({ class: kind, ...found, witness: { kind: "answer", detail: `${machine.troubled} transactions were refused in ${ms} ms` } }, sinceMs)
   })
 }
 

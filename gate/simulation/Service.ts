@@ -80,10 +80,13 @@ export class Service {
   readonly calls = (after = 0): ReadonlyArray<ChatCall> =>
     this.fake.record(after).flatMap((call) => callIn(call) ?? []).map((call) => (this.unheard.has(call.seq) ? { ...call, answered: false } : call))
 
+  /** When a call was made, on the monotonic clock. */
+  readonly monoAt = ({ at }: Pick<ChatCall, "at">): number => at - this.startedMs
+
   /** When something was last done to a message on its way, on the monotonic clock; -Infinity when nothing was. */
   struckMs(): number {
     const struck = this.calls().filter(({ faults, method }) => method !== "getUpdates" && faults.length > 0)
-    return Math.max(...struck.map(({ at }) => at - this.startedMs), -Infinity)
+    return Math.max(...struck.map(this.monoAt), -Infinity)
   }
 
   // The record has a call as soon as it is made.

@@ -48,12 +48,16 @@ export class World {
   goOn: () => void = () => undefined
   /** Set once both are made; nothing looks before. */
   machine: Machine | null = null
+  /** The wall clock at monotonic zero: nobody sets that of the chat service. */
+  private readonly startMs: number
+  private readonly offsets: Array<{ readonly fromMs: number; readonly offsetMs: number }> = []
   private readonly heard: Array<Heard> = []
   private nextLookMs = 0
   private readonly image: Image
 
   constructor(kernel: Kernel, commands: Commands, setting: Setting, seed: number, image: Image) {
     this.kernel = kernel
+    this.startMs = kernel.wallOffsetMs
     this.commands = commands
     this.setting = setting
     this.seed = seed
@@ -91,10 +95,30 @@ export class World {
 
   readonly exitOf = (refused: string): number => this.image.exitOf(refused)
 
-  /** Puts a fault on record that is over now. `since`: when it struck, on the wall clock; without it, it struck just now. */
-  readonly noted = (fault: Omit<Fault, "id" | "seed" | "at" | "until">, since: number | null = null): void => {
-    const nowMs = this.kernel.wallMs()
-    const when = since === null || since === nowMs ? { at: nowMs } : { at: since, until: nowMs }
-    this.books.faults.push({ ...fault, id: `${this.setting.id}:${this.seed}/${this.books.faults.length + 1}`, ...when, seed: this.seed })
+  /** Sets the wall clock of the machine. */
+  readonly setClock = (byMs: number): void => {
+    this.kernel.wallOffsetMs += byMs
+    this.clockSetMs = this.kernel.monoMs
+    this.offsets.push({ fromMs: this.kernel.monoMs, offsetMs: this.kernel.wallOffsetMs })
+  }
+
+  /** Puts a fault on record that is over now. `sinceMs`: when it struck, on the monotonic clock; without it, it struck just now. */
+  readonly noted = (fault: Omit<Fault, "id" | "seed" | "at" | "until" | "service_at" | "service_until">, sinceMs: number = this.kernel.monoMs): void => {
+    const isOver = sinceMs < this.kernel.monoMs
+    const [at, until] = [this.wallAt(sinceMs), this.kernel.wallMs()]
+    const [serviceAt, serviceUntil] = [this.startMs + sinceMs, this.startMs + this.kernel.monoMs]
+    this.books.faults.push({
+      ...fault,
+      id: `${this.setting.id}:${this.seed}/${this.books.faults.length + 1}`,
+      at,
+      ...(isOver ? { until } : {}),
+      ...(serviceAt === at ? {} : { service_at: serviceAt }),
+      ...(isOver && serviceUntil !== until ? { service_until: serviceUntil } : {}),
+      seed: this.seed
+    })
+  }
+
+  private wallAt(monoMs: number): number {
+    return monoMs + (this.offsets.findLast(({ fromMs }) => fromMs <= monoMs)?.offsetMs ?? this.startMs)
   }
 }

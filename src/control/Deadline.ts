@@ -3,7 +3,7 @@
  * it is stored and its caller can be told so; one that is decided is answered, however late. That the deadline was reached is recorded as
  * soon as the store takes it.
  */
-import { Context, Duration, Effect, Fiber, Option, Schema } from "effect"
+import { Context, Effect, Fiber, Option, Schema } from "effect"
 import { commandFacts, type AnyAsk, type Channel } from "../domain/Command.ts"
 import { granted } from "../domain/Decision.ts"
 import { matrix } from "../domain/Matrix.ts"
@@ -11,6 +11,7 @@ import type { EventDraft } from "../domain/TaskEvent.ts"
 import { cleaned } from "../domain/TaskSecrets.ts"
 import { type Change, Engine, EngineUnavailable, Instants } from "../engine/Engine.ts"
 import { withPatience } from "../engine/Patience.ts"
+import { endWithin } from "../engine/Waiting.ts"
 import { newTrace } from "./NewTrace.ts"
 
 /** The command was not decided in time and was withdrawn. Nothing of it is stored, nor will be. */
@@ -51,7 +52,7 @@ const commitUntil = (engine: Engine["Type"], leftMs: () => number): Engine["Type
     } })
     return Effect.flatMap(Effect.fork(decided), (fiber) => {
       const decision = Fiber.join(fiber)
-      return Effect.raceFirst(Effect.asSome(Fiber.await(fiber)), Effect.as(Effect.sleep(Duration.millis(leftMs())), Option.none())).pipe(
+      return endWithin(fiber, leftMs()).pipe(
         Effect.flatMap((ended) => (Option.isNone(ended) && withdraw() ? Effect.zipRight(Fiber.interruptFork(fiber), Effect.fail(late)) : decision))
       )
     })

@@ -2,10 +2,11 @@
  * Where what chats bring and what they are sent is kept. It is the file of the engine, written by its one writer: each method is one
  * transaction, answered after the commit.
  */
-import { Context, type Effect, type Queue, type Scope } from "effect"
+import { Context, type Effect, type Scope } from "effect"
 import type { Card, Delivery, InboxItem, Outgoing, Received, Taken } from "../domain/Chat.ts"
 import type { EventDraft } from "../domain/TaskEvent.ts"
 import type { EngineUnavailable } from "./Engine.ts"
+import type { Bell } from "./Waiting.ts"
 
 type Stored<A> = Effect.Effect<A, EngineUnavailable>
 
@@ -40,8 +41,8 @@ export class ChatStore extends Context.Tag("opsgate/engine/ChatStore")<ChatStore
   readonly relayed: (relay: string, throughId: number, out: Outgoing) => Stored<void>
   readonly enqueue: (out: Outgoing) => Stored<void>
 
-  /** One token whenever something to send was stored; tokens that nobody takes become one. */
-  readonly watchOut: Effect.Effect<Queue.Dequeue<void>, never, Scope.Scope>
+  /** A bell that rings whenever something to send was stored. */
+  readonly watchOut: Effect.Effect<Bell, never, Scope.Scope>
   /** The delivery of each chat whose turn it is, unless the chat is dead, as far as it is due; and when the next one is. None while a restored file waits for its release. */
   readonly due: (limit: number) => Stored<{ readonly deliveries: ReadonlyArray<Delivery>; readonly nextMs: number | null }>
   /** What was sent, or may have been, within the last minute to chats that have a limit a minute. Instants are Unix ms. */

@@ -6,6 +6,7 @@ import { Duration, Effect, Schedule, ScheduleDecision, ScheduleInterval, Schema 
 import { afterFailure, afterSuccess, jitteredMs, noTries, type Next, type Pauses, type Tries } from "../domain/Backoff.ts"
 import { matrix, type Row, type Subsystem } from "../domain/Matrix.ts"
 import { Chance } from "./Engine.ts"
+import { within } from "./Waiting.ts"
 
 /** One try took longer than its row allows. Whether it happened on the other side is not known. Its code is `timeout`. */
 export class TryTimedOut extends Schema.TaggedError<TryTimedOut>()("TryTimedOut", { subsystem: Schema.String, ms: Schema.Number }) {
@@ -93,8 +94,7 @@ export const pause = (pauses: Pauses, failures = 1): Effect.Effect<void> =>
 const limited = <A, E, R>(subsystem: Subsystem, { timeoutMs }: Row, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | TryTimedOut, R> =>
   timeoutMs === null
     ? effect
-    // Disconnected, so that a try that does not let itself be interrupted holds up nothing but itself.
-    : Effect.timeoutFail(Effect.disconnect(effect), { duration: Duration.millis(timeoutMs), onTimeout: () => new TryTimedOut({ subsystem, ms: timeoutMs }) })
+    : within(timeoutMs, () => new TryTimedOut({ subsystem, ms: timeoutMs }))(effect)
 
 interface Judged {
   readonly code: string

@@ -278,10 +278,9 @@ export const layer = ({ behind = false, file: named, streamId }: Options) =>
         marker.sync()
       }
       const chats = yield* orUnavailable("prepare the database", () => Chats.make(db))
-      const out = yield* PubSub.sliding<void>(1)
       return Context.make(Engine, makeEngine(store, writer, retention, channels, onBeat)).pipe(
         Context.add(EngineReader, reader),
-        Context.add(ChatStore, ChatRows.make(chats, jobRunner(writer), { wallMs: instants.wallMs, record: store.append, isHeld: () => isHeld(store.now().restored), out })),
+        Context.add(ChatStore, ChatRows.make(chats, jobRunner(writer), { wallMs: instants.wallMs, record: store.append, isHeld: () => isHeld(store.now().restored) })),
         Context.add(Rehearser, SqliteRehearser.make(file, instants)),
         Context.add(Storage, { file, trouble: health.trouble, over: health.over })
       )

@@ -1,7 +1,8 @@
 /** The runs that this process has in its hands, and the word that one of them is asked to end. */
-import { Context, Effect, Layer, Queue } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { Held } from "../domain/Lease.ts"
 import type { PendingCancel, Task } from "../domain/Task.ts"
+import { Bell } from "../engine/Waiting.ts"
 
 /** How a run learns that its task is asked to end. */
 export interface Asked {
@@ -34,8 +35,8 @@ export class Runs extends Context.Tag("opsgate/runtime/Runs")<Runs, {
   readonly loseBefore: (epoch: number) => void
   /** From here on a run that is interrupted is left to the next start. */
   readonly stop: () => void
-  /** One token whenever a slot may have become free or a task may have become due. */
-  readonly wake: Queue.Queue<void>
+  /** Rings whenever a slot may have become free or a task may have become due. */
+  readonly wake: Bell
 }>() {}
 
 // A class, since one is made for every claim.
@@ -76,7 +77,7 @@ class Listening implements Entry {
   }
 }
 
-const make = Effect.gen(function*() {
+const make = Effect.sync(() => {
   const entries = new Map<string, Listening>()
   let stopping = false
   const isStopping = () => stopping
@@ -86,7 +87,7 @@ const make = Effect.gen(function*() {
     if (left === 0) perEpoch.delete(epoch)
     else perEpoch.set(epoch, left)
   }
-  const wake = yield* Queue.sliding<void>(1)
+  const wake = new Bell()
   const enter = (task: Task, held: Held) => {
     const asked = new Listening(task, held, isStopping)
     const key = `${task.id}/${held.generation}`
@@ -95,7 +96,7 @@ const make = Effect.gen(function*() {
     const leave = () => {
       entries.delete(key)
       count(held.epoch, -1)
-      wake.unsafeOffer(undefined)
+      wake.ring()
     }
     return { asked, leave }
   }

@@ -83,7 +83,7 @@ const listening = Effect.gen(function*() {
       Effect.gen(function*() {
         for (const task of tasks) if (task.cancel !== null && task.state === "RUNNING") runs.ask(task, task.cancel)
         // A key is free again when its run has ended, also one whose outcome was unknown; an empty word is about a queue.
-        if (tasks.length === 0 || tasks.some((task) => task.state === "QUEUED" || (task.concurrencyKey !== null && task.state !== "RUNNING"))) yield* Queue.offer(runs.wake, undefined)
+        if (tasks.length === 0 || tasks.some((task) => task.state === "QUEUED" || (task.concurrencyKey !== null && task.state !== "RUNNING"))) runs.wake.ring()
       })
     )
   )
@@ -118,7 +118,7 @@ const beating = (options: RuntimeOptions, current: Ref.Ref<number>, takeBackAll:
     const epoch = yield* openEpoch(options, current, "lease_expired")
     runs.loseBefore(epoch)
     yield* takeBackAll(epoch)
-    yield* Queue.offer(runs.wake, undefined)
+    runs.wake.ring()
   }).pipe(
     Effect.catchTag("EngineUnavailable", (error) => Effect.logError("the heartbeat could not be stored", { reason: error.message })),
     Effect.repeat(Schedule.spaced(Duration.millis(beatMs(options))))
@@ -129,7 +129,7 @@ const winding = (options: RuntimeOptions, current: Ref.Ref<number>) =>
   Effect.gen(function*() {
     const engine = yield* Engine
     const runs = yield* Runs
-    yield* Effect.suspend(() => (runs.entries().length === 0 ? Effect.void : Queue.take(runs.wake))).pipe(
+    yield* Effect.suspend(() => (runs.entries().length === 0 ? Effect.void : runs.wake.wait(options.stopGraceMs))).pipe(
       Effect.repeat({ until: () => runs.entries().length === 0 }),
       Effect.timeoutOption(Duration.millis(options.stopGraceMs))
     )

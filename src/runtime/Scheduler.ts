@@ -71,7 +71,7 @@ const clockWatch = (engine: Engine["Type"], instants: Instants["Type"], runs: Ru
       key: null,
       rule: (_found, now) => granted(null, { events: [{ type: "clock.stepped", task: null, trace: null, actor: "system:runtime", payload: { by_ms: by, mono_ms: now.monoMs } }] })
     })
-    yield* Queue.offer(runs.wake, undefined)
+    runs.wake.ring()
     yield* Effect.logWarning("the wall clock was set", { byMs: by })
   }).pipe(Effect.catchAll((error) => Effect.logError("a step of the clock could not be recorded", { reason: error.message })))
 }

@@ -3,7 +3,7 @@
  *
  * A run that has lost its lease is not interrupted: it learns it from the fence, at its next write. Nobody waits for it.
  */
-import { Cause, Duration, Effect, Exit, Option, Queue, Ref } from "effect"
+import { Cause, Duration, Effect, Exit, Option, Ref } from "effect"
 import type { ClaimPolicy } from "../domain/Claiming.ts"
 import { granted } from "../domain/Decision.ts"
 import { claim, type Claimed } from "../domain/Dispatch.ts"
@@ -159,7 +159,7 @@ export const loop = ({ epoch, name, queues, slots }: WorkerOptions) =>
       const claimMs = free <= 0 ? null : yield* engine.nextClaim(policy)
       const minimum = suspects.isBusy(yield* Ref.get(epoch)) ? alonePause : napMin
       const wait = claimMs === null ? napMax : Duration.clamp(Duration.millis(claimMs - instants.wallMs()), { minimum, maximum: napMax })
-      yield* Effect.race(Queue.take(runs.wake), Effect.sleep(wait))
+      yield* runs.wake.wait(Duration.toMillis(wait))
     })
 
     const round = Effect.gen(function*() {

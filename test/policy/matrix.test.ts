@@ -21,8 +21,12 @@ const waits = /\bEffect\.(?:retry\w*|repeat\w*|timeout\w*|schedule\w*|sleep|dela
 /** In files that take it from `node:timers/promises`, where it is named so. */
 const nodeSleep = /\bsleep\(/g
 
+/** In files that take it from `engine/Waiting.ts`, or a bell from there. */
+const waitsOfOurs = /\b(?:within|endWithin)\(|\.wait\(/g
+const hasOurs = (file: string): boolean => /engine\/Waiting\.ts"|\bwake\.wait\(/.test(textOf(file)) || (file.startsWith("src/engine/") && textOf(file).includes("\"./Waiting.ts\""))
+
 const usesOf = (file: string): number =>
-  codeIn(file).reduce((count, line) => count + [...line.matchAll(waits)].length + (textOf(file).includes("setTimeout as sleep") ? [...line.matchAll(nodeSleep)].length : 0), 0)
+  codeIn(file).reduce((count, line) => count + [...line.matchAll(waits)].length + (hasOurs(file) ? [...line.matchAll(waitsOfOurs)].length : 0) + (textOf(file).includes("setTimeout as sleep") ? [...line.matchAll(nodeSleep)].length : 0), 0)
 
 /** Each file that waits or tries again: how often, and the rows that its figures are from; or, behind a dash, why it has none. */
 const places: Readonly<Record<string, readonly [uses: number, ...why: ReadonlyArray<string>]>> = {
@@ -49,6 +53,7 @@ const places: Readonly<Record<string, readonly [uses: number, ...why: ReadonlyAr
   "src/edge/telegram/Toasts.ts": [1, "telegram_toast"],
   "src/engine/Live.ts": [1, "- the port of timers"],
   "src/engine/Patience.ts": [7, "- what tries again as the rows say"],
+  "src/engine/Waiting.ts": [1, "- what waits as others say"],
   "src/runtime/Alarms.ts": [1, "- the port of timers"],
   "src/runtime/Bulks.ts": [5, "store_write", "bulk_batch", "- the pace that was asked for"],
   "src/runtime/Endings.ts": [5, "- one listener for all who wait, which looks into the file in case a word was lost"],
@@ -58,7 +63,7 @@ const places: Readonly<Record<string, readonly [uses: number, ...why: ReadonlyAr
   "src/runtime/ProcessTable.ts": [3, "survivors"],
   "src/runtime/Pruning.ts": [4, "retention_pass", "- pauses between its batches, as a multiple of how long they took"],
   "src/runtime/Rescuer.ts": [1, "store_write"],
-  "src/runtime/Runtime.ts": [9, "store_write", "expiry", "lease", "- stop_grace_ms"],
+  "src/runtime/Runtime.ts": [10, "store_write", "expiry", "lease", "- stop_grace_ms"],
   "src/runtime/Scheduler.ts": [6, "store_write", "schedule_tick"],
   "src/runtime/Worker.ts": [5, "store_write", "dispatch", "storage_look"],
   "src/runtime/supervisor/Command.ts": [2, "attempt", "- kill_grace_ms"],

@@ -332,7 +332,14 @@ def scenario($cards): . as {id: $id, journal: $hasJournal, events: $lines, effec
         | select(([$journal.faults[] | select(.class == $one.class and .must_hit == $one.must_hit and (.hit | length) > 0)] | length) < $due) | {m: "too few faults hit"}),
       ([$journal.faults[] | select((.hit | length) > 0) | .point // empty] | (if length != (unique | length) then {m: "a point was struck twice"} else empty end), (if ($journal.points // []) - . != [] then {m: "a point was never struck"} else empty end))),
     virtualHours: tally(if $journal.world != "simulation" then {x: "it was not simulated"} elif $journal.status != "completed" then {m: "it did not end"} else {g: ([0, (($journal.ended_at - $journal.started_at) / 3600000 | floor)] | max)} end),
-    chatLimitsKept: tally(($journal.chat.calls[]? | select(.status == 200 and (.method as $method | ["sendMessage", "editMessageText", "editMessageReplyMarkup", "sendDocument"] | index($method) != null)) | true), ($journal.chat.violations[]? | false))
+    chatLimitsKept: tally(($journal.chat.calls[]? | select(.status == 200 and (.method as $method | ["sendMessage", "editMessageText", "editMessageReplyMarkup", "sendDocument"] | index($method) != null)) | true),
+      ($journal.chat.violations[]? | . as $late
+        | ([$journal.chat.calls[] | select(.status == 429 and .method == $late.method and .at < $late.at and (($late.scope | startswith("chat ") | not) or $late.scope == "chat \(.chat)"))][-1]) as $asked
+        | def since($kinds; $to): any($journal.faults[]; .class as $class | ($kinds | index($class) != null) and (.service_at // .at) >= $asked.at and (.service_at // .at) <= $to);
+          if $late.early and $asked != null
+            and ($late.at <= $asked.at + 250 or ($asked.answered | not) or since(["sigkill", "sync"]; $asked.at + 500)
+              or (since(["clock"]; $late.at) and any($journal.chat.calls[]; .method == "getMe" and .at > $asked.at and .at <= $late.at)))
+          then {x: "whoever called could not know yet that a pause was asked for"} else false end))
   } else {} end)
   + ([$cards[] | . as $card | .checks[] | select(.measure == "heavySuccess") | {key: "heavySuccess \(.parameters) \($card.window)", value:
       (if $journal == null or $events == null then nothing + {missing: "it is not whole"} elif $card.window == null or (.parameters.end_within_ms | isWhole) == null then nothing + {missing: "nobody says how it is counted"}

@@ -872,10 +872,17 @@ const checksCanFail = ({ selfTest }) => {
 const measures = {
   chainIntact, checksCanFail, commandsDeduplicated, controlInvariants, effectsPermitted, everythingOccurs, faultsHit, heavySuccess, interruptedRecovered, jobsConserved, noDuplicateHeavy, pollRecovery,
   restartsKeepState, runsApproved, singleOwner, stepsNotRestarted, tasksEndRight, tokensMonotonic, traceability,
-  chatLimitsKept: overScenarios(({ journal: { chat } }, tally) => {
+  chatLimitsKept: overScenarios(({ journal: { chat, faults } }, tally) => {
     const sends = ["sendMessage", "editMessageText", "editMessageReplyMarkup", "sendDocument"]
     tally.good(chat?.calls.filter(({ method, status }) => status === 200 && sends.includes(method)).length ?? 0)
-    for (const _ of chat?.violations ?? []) tally.bad()
+    for (const { at, early, method, scope } of chat?.violations ?? []) {
+      const asked = chat.calls.filter((call) => call.status === 429 && call.method === method && call.at < at && (!scope.startsWith("chat ") || scope === `chat ${call.chat}`)).at(-1)
+      const since = (kinds, to) => faults.some((fault) => kinds.includes(fault.class) && (fault.service_at ?? fault.at) >= asked.at && (fault.service_at ?? fault.at) <= to)
+      const next = asked !== undefined && chat.calls.some((call) => call.method === "getMe" && call.at > asked.at && call.at <= at)
+      const unknown = early && asked !== undefined && (at <= asked.at + 250 || !asked.answered || since(["sigkill", "sync"], asked.at + 500) || (next && since(["clock"], at)))
+      if (unknown) tally.leftOut("whoever called could not know yet that a pause was asked for")
+      else tally.bad()
+    }
   }),
   conservation: overLogs(({ log }, tally) => log.tasks.forEach((task) => tally.count(task.requested === 1 && placesHeld(task) === 1))),
   faultClassesHit: overSeeds((declared, seeds, tally) => {

@@ -2,7 +2,7 @@
  * Works off what was received: in order within a chat, chats beside each other. An update is worked off when its answer is stored with its
  * mark, in one transaction; its command is keyed by its number, so an update that is worked off twice has one effect.
  */
-import { Cause, Clock, Duration, Effect, Option, Queue } from "effect"
+import { Cause, Clock, Effect, Option } from "effect"
 import { type Outgoing } from "../../domain/Chat.ts"
 import type { InboxItem } from "../../domain/Chat.ts"
 import { matrix } from "../../domain/Matrix.ts"
@@ -11,6 +11,7 @@ import { storedError } from "../../domain/Redaction.ts"
 import { ChatStore } from "../../engine/ChatStore.ts"
 import { Chance, type EngineUnavailable } from "../../engine/Engine.ts"
 import { rounds } from "../../engine/Patience.ts"
+import type { Bell } from "../../engine/Waiting.ts"
 
 /** Chats that are worked off beside each other. */
 const chatsAtOnce = 32
@@ -20,8 +21,8 @@ const napMs = 60_000
 /** What is answered to an update. A failure of the store is tried again for ever; a defect is the update's, which dies of too many. */
 export type Talk = (item: InboxItem) => Effect.Effect<Outgoing, EngineUnavailable>
 
-/** Works off updates of `bot` for as long as its scope is open. `wake` has a token whenever something new is stored. */
-export const workOff = (bot: string, talk: Talk, wake: Queue.Dequeue<void>): Effect.Effect<never, EngineUnavailable, ChatStore> =>
+/** Works off updates of `bot` for as long as its scope is open. `bell` rings whenever something new is stored. */
+export const workOff = (bot: string, talk: Talk, bell: Bell): Effect.Effect<never, EngineUnavailable, ChatStore> =>
   Effect.gen(function*() {
     const chats = yield* ChatStore
     const { next: draw } = yield* Chance
@@ -51,8 +52,7 @@ export const workOff = (bot: string, talk: Talk, wake: Queue.Dequeue<void>): Eff
       const { items, nextMs } = yield* chats.pending(bot, chatsAtOnce)
       if (items.length > 0) return yield* Effect.forEach(items, one, { concurrency: chatsAtOnce, discard: true })
       const nowMs = yield* Clock.currentTimeMillis
-      const wait = Duration.millis(Math.min(napMs, nextMs === null ? napMs : Math.max(1, nextMs - nowMs)))
-      yield* Effect.race(Queue.take(wake), Effect.sleep(wait))
+      yield* bell.wait(nextMs === null ? napMs : Math.min(napMs, Math.max(1, nextMs - nowMs)))
     })
     return yield* round.pipe(
       rounds<EngineUnavailable>("chat_inbox", { codeOf: ({ why }) => why }),

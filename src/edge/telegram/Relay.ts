@@ -3,7 +3,7 @@
  * together with the mark that it was, so it is there once, whatever dies in between. Of a card only the latest look counts: it is stored
  * every two seconds at most, and not at all when it is the one that is shown.
  */
-import { Clock, Duration, Effect, Fiber, Queue } from "effect"
+import { Clock, Effect, Fiber, Queue } from "effect"
 import { Redacting } from "../../control/Redacting.ts"
 import { type Card, type DeliveryDraft, nothingOut, type Outgoing } from "../../domain/Chat.ts"
 import type { Topic } from "../../domain/Message.ts"
@@ -13,6 +13,7 @@ import { shortId } from "../../domain/TaskState.ts"
 import { ChatStore, type Notice } from "../../engine/ChatStore.ts"
 import { Chance, Engine, EngineReader, type EngineUnavailable } from "../../engine/Engine.ts"
 import { rounds } from "../../engine/Patience.ts"
+import { Bell } from "../../engine/Waiting.ts"
 import { laidOut, type Look, shownOf } from "./Look.ts"
 import { editGapMs } from "./Pacer.ts"
 
@@ -154,14 +155,14 @@ export const relay = (options: RelayOptions): Effect.Effect<never, EngineUnavail
     const all = yield* services
     const news = yield* (yield* Engine).watch
     const changed = makeChanged()
-    const wake = yield* Queue.sliding<void>(1)
+    const bell = new Bell()
     let sweptMs = -Infinity
     let after = ""
 
     const listen = Effect.forkScoped(Effect.forever(Effect.flatMap(Queue.takeBetween(news, 1, 64), (batches) =>
-      Effect.suspend(() => {
+      Effect.sync(() => {
         for (const tasks of batches) changed.add(tasks.map(({ id }) => id))
-        return Queue.offer(wake, undefined)
+        bell.ring()
       }))))
 
     const sweep = Effect.gen(function*() {
@@ -178,7 +179,7 @@ export const relay = (options: RelayOptions): Effect.Effect<never, EngineUnavail
       yield* relayed(all, options)
       yield* sweep
       const waitMs = (yield* shown(all, options, changed)) ?? (after === "" ? sweepMs : 0)
-      yield* Effect.raceFirst(Queue.take(wake), Effect.sleep(Duration.millis(waitMs)))
+      yield* bell.wait(waitMs)
     })
 
     const listening = yield* listen

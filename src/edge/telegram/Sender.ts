@@ -3,13 +3,14 @@
  * when its mark is stored; one whose answer was lost comes again, with the same reference. Whatever becomes of a message, its task never
  * hears of it.
  */
-import { Cause, Clock, Deferred, Duration, Effect, FiberSet, Queue } from "effect"
+import { Cause, Clock, Deferred, Effect, FiberSet } from "effect"
 import { jitteredMs } from "../../domain/Backoff.ts"
 import { type Delivery, undeliverable } from "../../domain/Chat.ts"
 import { matrix } from "../../domain/Matrix.ts"
 import { ChatStore } from "../../engine/ChatStore.ts"
 import { Chance, type EngineUnavailable } from "../../engine/Engine.ts"
 import { rounds, withPatience } from "../../engine/Patience.ts"
+import { within } from "../../engine/Waiting.ts"
 import { BotApi, BotApiFailed } from "./BotApi.ts"
 import { type Call, callsOf } from "./Calls.ts"
 import { ChatHealth } from "./ChatHealth.ts"
@@ -27,6 +28,8 @@ const napMs = 60_000
 const alertNapMs = 1000
 /** So many failures in a row are trouble of the service and not of one message: when it is over, what waits goes at once. */
 const streakMin = 3
+/** The wall clock may be slewed by so much between two looks without having been set. */
+const setBackMinMs = 1000
 
 const monoMs = Effect.clockWith((clock) => Effect.sync(() => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)))
 
@@ -59,8 +62,8 @@ const unanswered = (method: string) => new BotApiFailed({ method, code: "timeout
 
 /** One call, and what follows from its answer. Fails when the service does not know the token. */
 const calling = (call: Way["call"], { method, params }: Call, isEdit: boolean): Effect.Effect<Outcome, BotApiFailed> =>
-  Effect.disconnect(call(method, params)).pipe(
-    Effect.timeoutFail({ duration: Duration.millis(matrix.telegram_send.timeoutMs), onTimeout: () => unanswered(method) }),
+  call(method, params).pipe(
+    within(matrix.telegram_send.timeoutMs, () => unanswered(method)),
     Effect.map((answer): Outcome => ({ _tag: "Sent", message: isEdit ? null : messageIn(answer) })),
     Effect.catchAll((failed) => {
       const outcome = outcomeOf(failed, isEdit)
@@ -156,10 +159,23 @@ const reachability = (chats: ChatStore["Type"], pollTrouble: () => boolean) => {
   }
 }
 
+/** A wall clock that is set back would hold up what waits by it for as long. */
+const clockLook = (chats: ChatStore["Type"]) => {
+  let knownMs = -Infinity
+  return Effect.gen(function*() {
+    const aheadMs = (yield* Clock.currentTimeMillis) - (yield* monoMs)
+    const isSetBack = aheadMs < knownMs - setBackMinMs
+    knownMs = aheadMs
+    if (isSetBack) yield* kept(chats.hurry)
+  })
+}
+
 const started = Effect.gen(function*() {
   const chats = yield* ChatStore
   const { call } = yield* BotApi
   const { next: draw } = yield* Chance
+  // What waits for its next try waits by a clock that may have been set meanwhile, and for a trouble that this start may be the end of.
+  yield* kept(chats.hurry)
   const [nowMs, nowMonoMs] = [yield* Clock.currentTimeMillis, yield* monoMs]
   const lately = (yield* kept(chats.lately)).map(({ atMs, chat }) => ({ chat, atMs: nowMonoMs - Math.max(0, nowMs - atMs) }))
   const pacer = Pacer.make(nowMonoMs, lately)
@@ -180,9 +196,9 @@ export const deliver: Effect.Effect<never, Stopped, BotApi | ChatStore | ChatHea
   const reach = reachability(chats, () => health.trouble() !== null)
   const stopped = yield* Deferred.make<never, Stopped>()
   const fork = yield* FiberSet.makeRuntime<never>()
-  const landed = yield* Queue.sliding<void>(1)
-  const woken = yield* chats.watchOut
+  const bell = yield* chats.watchOut
   const busy = new Set<string>()
+  const clock = clockLook(chats)
 
   const fly = (delivery: Delivery, ended: (atMs: number) => void) =>
     attempt(way, delivery, ended).pipe(
@@ -196,7 +212,7 @@ export const deliver: Effect.Effect<never, Stopped, BotApi | ChatStore | ChatHea
       Effect.ensuring(Effect.map(monoMs, (atMs) => {
         ended(atMs)
         busy.delete(delivery.chat)
-        landed.unsafeOffer(undefined)
+        bell.ring()
       }))
     )
 
@@ -214,6 +230,7 @@ export const deliver: Effect.Effect<never, Stopped, BotApi | ChatStore | ChatHea
 
   const round = Effect.gen(function*() {
     yield* reach.look
+    yield* clock
     // What is on its way now may be marked while the store answers; its chat's next one is not known before that.
     const before = new Set(busy)
     const { deliveries, nextMs } = yield* chats.due(chatsAtOnce)
@@ -222,7 +239,7 @@ export const deliver: Effect.Effect<never, Stopped, BotApi | ChatStore | ChatHea
     const wallMs = yield* Clock.currentTimeMillis
     const longestMs = reach.isTroubled() ? alertNapMs : napMs
     const waitMs = Math.max(1, Math.min(longestMs, soonestMs - nowMs, nextMs === null ? longestMs : nextMs - wallMs))
-    yield* Effect.raceFirst(Effect.raceFirst(Queue.take(woken), Queue.take(landed)), Effect.sleep(Duration.millis(waitMs)))
+    yield* bell.wait(waitMs)
   })
 
   return yield* Effect.raceFirst(

@@ -1,8 +1,9 @@
 /** `ChatStore` on the engine's file: each method is a job of the one writer. */
-import { type Effect, Either, PubSub } from "effect"
+import { Effect, Either } from "effect"
 import type { EventDraft } from "../../domain/TaskEvent.ts"
 import type { ChatStore } from "../ChatStore.ts"
 import type { EngineUnavailable } from "../Engine.ts"
+import { Bell } from "../Waiting.ts"
 import type { Chats } from "./Chats.ts"
 
 export interface Ports {
@@ -11,15 +12,14 @@ export interface Ports {
   readonly record: (event: EventDraft, atMs: number) => void
   /** Whether nothing may begin by itself: the file was restored and waits for its release. */
   readonly isHeld: () => boolean
-  /** Told after something to send was stored. */
-  readonly out: PubSub.PubSub<void>
 }
 
 type Job = <A>(apply: () => Either.Either<A>, done: () => void) => Effect.Effect<A, EngineUnavailable>
 
-export const make = (chats: Chats, job: Job, { isHeld, out: toldOut, record, wallMs }: Ports): ChatStore["Type"] => {
+export const make = (chats: Chats, job: Job, { isHeld, record, wallMs }: Ports): ChatStore["Type"] => {
+  const bells = new Set<Bell>()
   const stored = <A>(apply: () => A): Effect.Effect<A, EngineUnavailable> => job(() => Either.right(apply()), () => undefined)
-  const storedOut = <A>(apply: () => A): Effect.Effect<A, EngineUnavailable> => job(() => Either.right(apply()), () => void toldOut.unsafeOffer(undefined))
+  const storedOut = <A>(apply: () => A): Effect.Effect<A, EngineUnavailable> => job(() => Either.right(apply()), () => bells.forEach(({ ring }) => ring()))
   return {
     offset: (bot) => stored(() => chats.offset(bot)),
     receive: (bot, updates, offset) => stored(() => chats.receive(bot, updates, offset, wallMs())),
@@ -32,7 +32,14 @@ export const make = (chats: Chats, job: Job, { isHeld, out: toldOut, record, wal
     notices: (relay, limit) => stored(() => (isHeld() ? [] : chats.notices(relay, limit))),
     relayed: (relay, throughId, out) => storedOut(() => chats.relayed(relay, throughId, out, wallMs())),
     enqueue: (out) => storedOut(() => chats.enqueue(out, wallMs())),
-    watchOut: PubSub.subscribe(toldOut),
+    watchOut: Effect.acquireRelease(
+      Effect.sync(() => {
+        const bell = new Bell()
+        bells.add(bell)
+        return bell
+      }),
+      (bell) => Effect.sync(() => bells.delete(bell))
+    ),
     due: (limit) => stored(() => (isHeld() ? { deliveries: [], nextMs: null } : chats.due(limit, wallMs()))),
     lately: stored(() => chats.lately(wallMs())),
     partSent: (id, parts) => stored(() => chats.partSent(id, parts, wallMs())),

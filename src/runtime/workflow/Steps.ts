@@ -14,6 +14,7 @@ import type { Refusal } from "../../domain/Refusal.ts"
 import { delayAfterMs } from "../../domain/RetryPolicy.ts"
 import { type StepDraft, stepKey, type StepSort } from "../../domain/Step.ts"
 import type { Change, Engine, EngineUnavailable } from "../../engine/Engine.ts"
+import { endWithin } from "../../engine/Waiting.ts"
 import { patiently } from "../Patience.ts"
 import type { Probe, StepContext, StepRetry } from "./Context.ts"
 import { isMismatch, type Journal, type Mismatch, type Place, type Scope } from "./Journal.ts"
@@ -200,11 +201,10 @@ class TookTooLong extends Data.TaggedClass("step_timeout")<{ readonly ms: number
 // In a fiber of its own, so that a body that never ends is left behind.
 const limited = <A, R>(body: Effect.Effect<A, unknown, R>, timeoutMs: number | null, abort: LazyAbort): Effect.Effect<A, unknown, R> =>
   timeoutMs === null ? body : Effect.flatMap(Effect.fork(Effect.interruptible(body)), (fiber) =>
-    // `Effect.timeoutOption` would keep a branch of `Effect.forEach` from being interrupted until its time is up.
-    Effect.raceFirst(Effect.asSome(Fiber.join(fiber)), Effect.as(Effect.sleep(timeoutMs), Option.none<A>())).pipe(
+    endWithin(fiber, timeoutMs).pipe(
       Effect.onInterrupt(() => Effect.sync(() => fiber.unsafeInterruptAsFork(fiber.id()))),
       Effect.flatMap(Option.match({
-        onSome: Effect.succeed,
+        onSome: () => Fiber.join(fiber),
         onNone: () => {
           const reason = new TookTooLong({ ms: timeoutMs })
           abort.abort(reason)

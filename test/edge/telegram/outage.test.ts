@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { Effect, Fiber, Layer, Logger, LogLevel, Queue, Runtime, TestClock, TestContext } from "effect"
+import { Effect, Fiber, Layer, Logger, LogLevel, Runtime, TestClock, TestContext } from "effect"
 import { expect, it, onTestFinished } from "vitest"
 import type { InboxItem } from "../../../src/domain/Chat.ts"
 import { BotApi, overReplies } from "../../../src/edge/telegram/BotApi.ts"
@@ -14,6 +14,7 @@ import { deliver } from "../../../src/edge/telegram/Sender.ts"
 import { Chance } from "../../../src/engine/Engine.ts"
 import * as Live from "../../../src/engine/Live.ts"
 import * as SqliteEngine from "../../../src/engine/SqliteEngine.ts"
+import { Bell } from "../../../src/engine/Waiting.ts"
 import type { makeVirtualFake as Make } from "../../telegram/fake/Virtual.ts"
 import { token } from "../../telegram/startFake.ts"
 
@@ -54,9 +55,9 @@ it("an outage of ten minutes is over within one cap of the pauses, and each mess
   const played = Effect.gen(function*() {
     const { api, fake } = yield* opened
     for (const id of [1, 2]) fake.people.user({ id, first_name: `P${id}` })
-    const wakes = yield* Queue.sliding<void>(1)
+    const bell = new Bell()
     const bot = yield* Effect.fork(Effect.provide(
-      Effect.all([poll(Effect.asVoid(Queue.offer(wakes, undefined))), workOff(token.split(":")[0] ?? "", talk, wakes), deliver], { concurrency: "unbounded", discard: true }),
+      Effect.all([poll(Effect.sync(bell.ring)), workOff(token.split(":")[0] ?? "", talk, bell), deliver], { concurrency: "unbounded", discard: true }),
       [api, ChatHealth.layer, SqliteEngine.layer({ file: join(folder, "opsgate.db"), streamId: "db-test" }).pipe(Layer.provide(Live.layer))]
     ))
     const pass = (ms: number) =>

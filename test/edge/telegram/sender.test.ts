@@ -1,5 +1,5 @@
 /** The sender against a service and a store that are played here, in virtual time: outages, calls that hang, a store that is full. */
-import { Clock, Duration, Effect, Exit, Fiber, Layer, Logger, LogLevel, Queue, TestClock, TestContext } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Logger, LogLevel, TestClock, TestContext } from "effect"
 import { describe, expect, it } from "vitest"
 import type { Delivery } from "../../../src/domain/Chat.ts"
 import { BotApi, BotApiFailed } from "../../../src/edge/telegram/BotApi.ts"
@@ -7,6 +7,7 @@ import * as ChatHealth from "../../../src/edge/telegram/ChatHealth.ts"
 import { deliver } from "../../../src/edge/telegram/Sender.ts"
 import { ChatStore } from "../../../src/engine/ChatStore.ts"
 import { Chance, EngineUnavailable } from "../../../src/engine/Engine.ts"
+import { Bell } from "../../../src/engine/Waiting.ts"
 
 const failed = (code: string, retryAfterMs: number | null = null) => new BotApiFailed({ method: "sendMessage", code, description: "", retryAfterMs, migrateTo: null })
 
@@ -20,21 +21,36 @@ interface Play {
   readonly play: (count: number, chat: string) => Effect.Effect<unknown, BotApiFailed>
   /** Whether the store takes a mark now. */
   readonly takes?: (count: number) => boolean
-  readonly waiting: ReadonlyArray<readonly [chat: string, ref: string]>
+  readonly waiting: ReadonlyArray<readonly [chat: string, ref: string, notBeforeMs?: number]>
   readonly forMs: number
   /** Pauses that the process before was asked for. */
   readonly remembered?: ReadonlyArray<{ readonly name: string; readonly untilMs: number }>
+  /** By how much the wall clock is behind when the virtual time is this. */
+  readonly behindMs?: (nowMs: number) => number
   /** Polls the service as the poller does. */
   readonly polls?: (nowMs: number) => boolean
 }
 
+/** A clock whose wall clock is behind, and whose monotonic side is not. */
+const behind = (clock: Clock.Clock, behindMs: (nowMs: number) => number): Clock.Clock => {
+  const wallMs = () => clock.unsafeCurrentTimeMillis() - behindMs(clock.unsafeCurrentTimeMillis())
+  return {
+    [Clock.ClockTypeId]: Clock.ClockTypeId,
+    unsafeCurrentTimeMillis: wallMs,
+    currentTimeMillis: Effect.sync(wallMs),
+    unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+    currentTimeNanos: clock.currentTimeNanos,
+    sleep: (duration) => clock.sleep(duration)
+  }
+}
+
 /** Sends until `forMs` of virtual time have passed. */
-const sending = ({ forMs, play, polls, remembered = [], takes = () => true, waiting: given }: Play) => {
+const sending = ({ behindMs = () => 0, forMs, play, polls, remembered = [], takes = () => true, waiting: given }: Play) => {
   const calls: Array<Sent> = []
   const ended: Array<string> = []
   const paused: Array<{ readonly name: string; readonly untilMs: number }> = []
-  let waiting: ReadonlyArray<Delivery> = given.map(([chat, ref], at) => ({
-    id: at + 1, chat, ref, card: null, body: { _tag: "Text", text: ref, entities: [], buttons: [] }, tries: 0, notBeforeMs: 0, atMs: 0, parts: 0, message: null
+  let waiting: ReadonlyArray<Delivery> = given.map(([chat, ref, notBeforeMs = 0], at) => ({
+    id: at + 1, chat, ref, card: null, body: { _tag: "Text", text: ref, entities: [], buttons: [] }, tries: 0, notBeforeMs, atMs: 0, parts: 0, message: null
   }))
   let marks = 0
   const api = Layer.succeed(BotApi, {
@@ -54,7 +70,7 @@ const sending = ({ forMs, play, polls, remembered = [], takes = () => true, wait
       return Effect.void
     })
   const store = Layer.mock(ChatStore, {
-    watchOut: Queue.unbounded<void>(),
+    watchOut: Effect.sync(() => new Bell()),
     pauses: Effect.succeed(remembered),
     pause: (name, untilMs) => Effect.sync(() => void paused.push({ name, untilMs })),
     lately: Effect.succeed([]),
@@ -77,7 +93,7 @@ const sending = ({ forMs, play, polls, remembered = [], takes = () => true, wait
   })
   return Effect.gen(function*() {
     const health = yield* ChatHealth.ChatHealth
-    const fiber = yield* Effect.fork(deliver)
+    const fiber = yield* Effect.fork(Effect.clockWith((clock) => Effect.withClock(deliver, behind(clock, behindMs))))
     // In steps, since what sleeps anew within one begins at its end.
     const step = forMs / 150
     for (let passed = 0; passed < forMs; passed += step) {
@@ -127,6 +143,16 @@ describe("the sender", () => {
     expect(at("a")).toBeGreaterThanOrEqual(20_000)
     expect(at("a")).toBeLessThan(21_000)
     expect(at("b")).toBeLessThan(3000)
+  })
+
+  it("tries at once what waits for its next try when it starts: the clock by which it waits may have been set since", async () => {
+    const { calls } = await sending({ play: () => well, waiting: [["1", "a", 1_000_000]], forMs: 5000 })
+    expect(calls.map(({ text }) => text.split("\n")[0])).toEqual(["a"])
+  })
+
+  it("lets nothing wait for a clock that was set back to catch up", async () => {
+    const { calls } = await sending({ play: (count) => (count < 4 ? failed("http_500") : well), behindMs: (nowMs) => (nowMs > 4500 ? 0 : -1_000_000), waiting: [["1", "a"]], forMs: 90_000 })
+    expect(calls.map(({ text }) => text.split("\n")[0])).toEqual(["a", "a", "a", "a"])
   })
 
   it("stops when the service does not know the token, says so, and gives nothing up", async () => {

@@ -52,7 +52,7 @@ describe("an envelope", () => {
       return outcome(flipped.toString("latin1"))
     })
     expect(outcomes.filter((found) => found.includes("{") && found !== body.toString("utf8"))).toEqual([])
-    expect(outcomes.filter((found) => found === "bad_signature").length).toBeGreaterThan(100)
+    expect(outcomes.filter((found) => found === "bad_signature").length).toBeGreaterThan(50)
   })
 
   it("gives back the bytes that were signed, and the key", () => {

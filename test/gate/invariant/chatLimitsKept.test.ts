@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest"
+import type { ChatCall, Fault } from "../../../gate/History.ts"
 import { chatLimitsKept } from "../../../gate/invariant/chatLimitsKept.ts"
 import { call, chatting, fault, history, offenders, polled, score } from "./Story.ts"
 
@@ -19,6 +20,36 @@ describe("chatLimitsKept", () => {
     expect(early(1501)).toBe("0/1")
     expect(early(999)).toBe("0/1")
     expect(early(1100, "editMessageText")).toBe("0/1")
+  })
+
+  describe("leaves out what was early because nobody could know", () => {
+    const early = (calls: ReadonlyArray<ChatCall>, at: number, faults: ReadonlyArray<Fault> = []) =>
+      score(chatLimitsKept(history({ journal: { faults, chat: chatting({ calls, violations: [{ ...violation, at, early: true }] }) } })))
+    const pausing = (over: Partial<ChatCall> = {}) => call(1, { at: 1000, status: 429, ...over })
+
+    it("as it crossed the word that asked for it, in the same chat", () => {
+      expect(early([pausing()], 1250)).toBe("0/0")
+      expect(early([pausing()], 1251)).toBe("0/1")
+      expect(early([pausing({ chat: 102 })], 1250)).toBe("0/1")
+    })
+
+    it("as the word was lost", () => {
+      expect(early([pausing({ answered: false })], 9000)).toBe("0/0")
+    })
+
+    it("as the clock was set before the next process read until when", () => {
+      const began = call(2, { method: "getMe", chat: null, text: null, at: 5000 })
+      const set = (at: number) => [fault("one/1", [], { class: "clock", at: 99_000_000, service_at: at })]
+      expect(early([pausing(), began], 9000, set(3000))).toBe("0/0")
+      expect(early([pausing()], 9000, set(3000))).toBe("0/1")
+      expect(early([pausing(), began], 9000, set(900))).toBe("0/1")
+      expect(early([pausing(), began], 9000)).toBe("0/1")
+    })
+
+    it("by the clock of the service, where that of the machine was set", () => {
+      expect(early([pausing()], 2000, [fault("one/1", [], { at: 99_000_000, service_at: 1100 })])).toBe("0/0")
+      expect(early([pausing()], 2000, [fault("one/1", [], { at: 1100, service_at: 99_000_000 })])).toBe("0/1")
+    })
   })
 
   it("counts what was sent, and nothing without chats", () => {

@@ -33,6 +33,12 @@ describe("repeatsExplained", () => {
     expect(judged([said(1), said(3)], at(1_003_500))).toBe("1/2")
   })
 
+  it("reads the clock of the service, where that of the machine was set", () => {
+    const stopped = (over: Partial<Fault>) => [fault("one/1", ["t1"], { class: "sigstop", ...over })]
+    expect(judged([said(1), said(3)], stopped({ at: 99_000_000, until: 99_002_000, service_at: 1_000_500, service_until: 1_002_000 }))).toBe("2/2")
+    expect(judged([said(1), said(3)], stopped({ at: 1_000_500, until: 1_002_000, service_at: 99_000_000, service_until: 99_002_000 }))).toBe("1/2")
+  })
+
   it("takes a process that began between the two for the kill of the one before, whatever the clocks say, where one was killed", () => {
     const faults = [fault("one/1", ["t1"], { at: 99_000_000 })]
     const began = call(2, { method: "getMe", chat: null, text: null })
