@@ -142,8 +142,8 @@ const playAll = (options: GateOptions, scenarios: Effect.Effect.Success<ReturnTy
       const seeded = options.seed === undefined ? scenario : { ...scenario, seed: options.seed }
       say(`${scenario.id}: ${scenario.title} (seed ${seeded.seed})`)
       const played = yield* play(seeded, { dir, program, chatService, env: environment })
-      const { ended_at, faults, note, started_at, status } = played.journal
-      say(`${scenario.id}: ${status} in ${((ended_at - started_at) / 1000).toFixed(1)} s, ${faults.length} faults${note === null ? "" : `; ${note}`}`)
+      const { ended_at, faults, note, started_at, status, trials = [] } = played.journal
+      say(`${scenario.id}: ${status} in ${((ended_at - started_at) / 1000).toFixed(1)} s, ${faults.length} faults${trials.length === 0 ? "" : `, ${trials.length} trials`}${note === null ? "" : `; ${note}`}`)
       stage.step(ended += 1)
       return played
     }), { concurrency: atOnce }).pipe(Effect.map((played) => played.toSorted((one, other) => (one.id < other.id ? -1 : 1))), Effect.tap(() => Effect.sync(() => stage.done())))

@@ -171,7 +171,9 @@ const ends: ReadonlySet<string> = new Set(["task.succeeded", "task.failed", "tas
 // Whether everything that was asked for has come to its end. Looked at now and then, since reading the log costs more than a turn.
 const calmly = (world: World, planned: ReadonlyArray<Planned>, service: Service): (() => boolean) => {
   // A clock that was set is noticed by whoever sleeps at the end of a nap, and what could not be sent waits for its next try.
-  const lingering = Math.max(world.clockSetMs, service.struckMs())
+  // And a pause that outlived its process by a clock that was set back since lasts as long as one may.
+  const pausedMs = world.clockSetMs > -Infinity ? world.kernel.monoMs + pauseMaxMs : -Infinity
+  const lingering = Math.max(world.clockSetMs, service.struckMs(), pausedMs)
   let nextMs = lingering + napMs
   return () => {
     if (world.books.requests.length < planned.length || world.kernel.monoMs < nextMs) return false
@@ -183,6 +185,8 @@ const calmly = (world: World, planned: ReadonlyArray<Planned>, service: Service)
 
 const lookMs = 20_000
 const napMs = 120_000
+/** The longest pause that the chat service is granted (docs/timeouts.md, `telegram_send`). */
+const pauseMaxMs = 300_000
 
 const left = (world: World, planned: ReadonlyArray<Planned>, note: string | null): Pick<Played, "journal" | "eventsText" | "effectsText"> => {
   const { books, commands, kernel, seed, setting } = world
