@@ -119,14 +119,15 @@ export const record = (stage: Stage, fault: Omit<Fault, "id" | "seed">): Effect.
 export const hits = (stage: Stage, wanted: FaultClass, target: Target): number =>
   stage.faults.filter((fault) => fault.class === wanted && fault.must_hit === target && fault.hit.length > 0 && fault.witness !== null).length
 
-/** Tasks whose effect has started and is not done, as the ledger says. */
+/** Tasks whose effect has started and is not done, as the ledger says. Of a command that fails it says no end: such tasks are left out. */
 export const effectsInProgress = (stage: Stage): ReadonlySet<string> => {
   const open = new Set<string>()
+  const failing = new Set(stage.requests.flatMap(({ kind, task }) => (task !== null && kind.endsWith(".broken") ? [task] : [])))
   for (const line of ledgerText(stage.workspace).split("\n")) {
     const match = /^\{"phase":"(start|done)","task":"([^"]+)"/.exec(line)
     if (match === null) continue
     const [, phase, task = ""] = match
-    if (phase === "start") open.add(task)
+    if (phase === "start" && !failing.has(task)) open.add(task)
     else open.delete(task)
   }
   return open

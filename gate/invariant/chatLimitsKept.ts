@@ -19,9 +19,11 @@ export const chatLimitsKept: Measure = (history) =>
     if (journal.chat === undefined) return
     const { calls, violations } = journal.chat
     units.good(calls.filter(({ method, status }) => status === 200 && sends.has(method)).length)
+    // A call that was too early is answered so too; that excuses no other.
+    const askedToPause = calls.filter((call) => call.status === 429 && !violations.some(({ at, early, method }) => early && at === call.at && method === call.method))
     for (const violation of violations) {
       const { at, early, method, scope } = violation
-      if (early && isUnheard(violation, calls, journal.faults)) units.excluded("whoever called could not know yet that a pause was asked for")
+      if (early && isUnheard(violation, askedToPause, journal.chat, journal.faults)) units.excluded("whoever called could not know yet that a pause was asked for")
       else units.bad(`${id}, ${method} at ${at}: ${early ? "before the pause was over that was asked for" : "beyond the limit"} of ${scope}`)
     }
   })
@@ -32,12 +34,12 @@ const firstCall = "getMe"
 
 // The word crossed the call on its way, was lost, or reached a process that was killed before it had stored it; or the clock was set since: a
 // pause outlives its process by the wall clock.
-const isUnheard = ({ at, method, scope }: ChatHistory["violations"][number], calls: ReadonlyArray<ChatCall>, faults: ReadonlyArray<Fault>): boolean => {
+const isUnheard = ({ at, method, scope }: ChatHistory["violations"][number], askedToPause: ReadonlyArray<ChatCall>, { calls }: ChatHistory, faults: ReadonlyArray<Fault>): boolean => {
   const [, chat] = /^chat (.+)$/.exec(scope) ?? []
-  const asked = calls.findLast((call) => call.status === 429 && call.method === method && call.at < at && (chat === undefined || String(call.chat) === chat))
+  const asked = askedToPause.findLast((call) => call.method === method && call.at < at && (chat === undefined || String(call.chat) === chat))
   if (asked === undefined) return false
   if (at - asked.at <= crossingMs || !asked.answered) return true
+  const began = Math.max(...calls.flatMap((call) => (call.method === firstCall && call.at <= at ? [call.at] : [])), -Infinity)
   const struck = (fault: Fault, to: number): boolean => serviceTimes(fault).at >= asked.at && serviceTimes(fault).at <= to
-  const isNext = calls.some((call) => call.method === firstCall && call.at > asked.at && call.at <= at)
-  return faults.some((fault) => (ends.has(fault.class) && struck(fault, asked.at + heardMs)) || (isNext && fault.class === "clock" && struck(fault, at)))
+  return faults.some((fault) => (ends.has(fault.class) && struck(fault, asked.at + heardMs)) || (fault.class === "clock" && struck(fault, began)))
 }

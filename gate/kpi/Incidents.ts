@@ -7,7 +7,7 @@ import type { ChatCall, Fault, LogEvent, Request } from "../History.ts"
 import { groupedBy } from "../invariant/Ledger.ts"
 import { endWords } from "../invariant/reportsArrive.ts"
 import { enteredBy, isTerminal } from "../invariant/StateMachine.ts"
-import type { Units, Whole } from "../invariant/Units.ts"
+import { serviceTimes, type Units, type Whole } from "../invariant/Units.ts"
 import { eventsByKey } from "./Answers.ts"
 
 export interface Incident {
@@ -61,11 +61,15 @@ const searched = (whole: Whole, probes: number): Found => {
     }
     const ends = [...new Set(fault.hit)].map((struck) => ({ struck, at: signs(fault, struck) }))
     const open = ends.find(({ at }) => at === null)?.struck ?? null
-    const last = ends.reduce((latest, { at }) => Math.max(latest, at ?? journal.ended_at), fault.at)
-    return [{ scenario: id, fault: fault.id, sort: fault.class, lastedMs: last - fault.at, open }]
+    const from = ofService.has(fault.must_hit) ? serviceTimes(fault).at : fault.at
+    const last = ends.reduce((latest, { at }) => Math.max(latest, at ?? journal.ended_at), from)
+    return [{ scenario: id, fault: fault.id, sort: fault.class, lastedMs: last - from, open }]
   })
   return { incidents, leftOut }
 }
+
+/** What tells that these are well again has the clock of the chat service. */
+const ofService: ReadonlySet<Fault["must_hit"]> = new Set(["poll", "report"])
 
 type Sign = (fault: Fault, struck: string) => number | null
 
@@ -91,7 +95,7 @@ const signsIn = ({ events, journal }: Whole, probes: number): Sign => {
       case "update":
         return firstAfter(fault.at, byKey.get(struck) ?? [], () => true)
       case "report":
-        return reportSign(struck, fault.at, byTask.get(struck) ?? [], calls)
+        return reportSign(struck, serviceTimes(fault).at, byTask.get(struck) ?? [], calls)
       case "stored":
         return firstAfter(since, events, ({ type }) => type === "epoch.started")
       default:

@@ -54,6 +54,11 @@ export class ChatStore extends Context.Tag("opsgate/engine/ChatStore")<ChatStore
   readonly retry: (id: number, error: string, againAtMs: number) => Stored<void>
   /** What waits for its next try is due now, but for what the service asked to wait for. Answers how many. */
   readonly hurry: Stored<number>
+  /**
+   * The clock by which messages wait for their next try may have been set: those with fewer tries are due now, and what the service asked to
+   * wait for waits until this instant at most.
+   */
+  readonly unstick: (triesBelow: number, atMostMs: number) => Stored<void>
   /** The service asked to be left alone until then: in this chat, with polls of a bot (`poll:<bot>`), or with the words that answer presses (`toasts`). */
   readonly pause: (name: string, untilMs: number) => Stored<void>
   /** The pauses that are not over. */

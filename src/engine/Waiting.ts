@@ -73,6 +73,12 @@ export class Bell {
         return Effect.void
       }
       return Effect.asVoid(toldWithin<void>((told) => {
+        // It may have rung since: a fiber can be made to give up its turn anywhere.
+        if (this.isRung) {
+          this.isRung = false
+          told()
+          return () => undefined
+        }
         this.told = told
         return () => {
           if (this.told === told) this.told = null

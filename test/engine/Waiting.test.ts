@@ -1,4 +1,4 @@
-import { Effect, Exit, Fiber, Option, TestClock, TestContext } from "effect"
+import { Effect, Exit, Fiber, Option, type Scheduler, TestClock, TestContext } from "effect"
 import { describe, expect, it } from "vitest"
 import { Bell, endWithin, within } from "../../src/engine/Waiting.ts"
 
@@ -49,6 +49,34 @@ describe("a bell", () => {
       bell.ring()
       yield* bell.wait(60_000)
     })))
+})
+
+// A fiber may be made to give up its turn anywhere, and then it rings.
+const ringingAt = (operation: number, ring: () => void): Scheduler.Scheduler => {
+  let operations = 0
+  return {
+    shouldYield: () => {
+      operations += 1
+      if (operations !== operation) return false
+      ring()
+      return 0
+    },
+    scheduleTask: (task) => void setImmediate(task)
+  }
+}
+
+it.each(Array.from({ length: 30 }, (_, index) => index + 1))("a ring at operation %i of whoever waits is not lost", async (operation) => {
+  const bell = new Bell()
+  let rang = false
+  const ring = () => {
+    rang = true
+    bell.ring()
+  }
+  const waiting = Effect.runPromise(Effect.withScheduler(bell.wait(3_600_000), ringingAt(operation, ring)))
+  await new Promise((resolve) => setTimeout(resolve, 10))
+  // It waits in fewer operations.
+  if (!rang) ring()
+  await waiting
 })
 
 describe("the end of a fiber", () => {

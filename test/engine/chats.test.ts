@@ -114,6 +114,27 @@ describe("deliveries", () => {
     }))
   })
 
+  it("wait for no clock that was set back, unless they were tried often, and for the service a while at most", async () => {
+    const { clocks, on, pass } = opened()
+    await on(Effect.gen(function*() {
+      const chats = yield* ChatStore
+      yield* chats.enqueue(out(text("once"), text("often", "b"), text("asked", "c")))
+      const [once, often, asked] = (yield* chats.due(10)).deliveries
+      const hour = clocks.wallMs + 3_600_000
+      yield* chats.retry(once?.id ?? 0, "http_500", hour)
+      yield* chats.retry(often?.id ?? 0, "http_500", hour)
+      yield* chats.retry(often?.id ?? 0, "http_500", hour)
+      yield* chats.retry(asked?.id ?? 0, "http_429", hour)
+      expect(yield* waiting).toEqual([])
+      yield* chats.unstick(2, clocks.wallMs + 5000)
+      expect(yield* waiting).toEqual(["once"])
+      yield* pass(5000)
+      expect(yield* waiting).toEqual(["once", "asked"])
+      yield* chats.unstick(3, clocks.wallMs + 5000)
+      expect(yield* waiting).toEqual(["once", "often", "asked"])
+    }))
+  })
+
   it("of a card that wait are replaced by the latest, which edits the message of the first", async () => {
     const { on } = opened()
     await on(Effect.gen(function*() {

@@ -27,7 +27,7 @@ export const replay = (stage: Stage) =>
     letGo(stage.workspace.dir)
     yield* Effect.forEach(first, (planned) => againByLine(stage, planned, planned.payload), { concurrency: 8, discard: true })
     yield* Effect.forEach(tasks.slice(half), (planned) => withRepeats(stage, planned), { concurrency: 2, discard: true })
-    yield* Effect.forEach(tasks.filter((_, index) => index % otherEvery === 0), (planned) => againByLine(stage, planned, { ...planned.payload, ms: planned.payload.ms + 1 }), { concurrency: 8, discard: true })
+    yield* Effect.forEach([...first, ...tasks.slice(half)].filter((_, index) => index % otherEvery === 0), (planned) => againByLine(stage, planned, { ...planned.payload, ms: planned.payload.ms + 1 }), { concurrency: 8, discard: true })
     yield* settled(stage, latest)
   })
 

@@ -22,7 +22,8 @@ export const restart = (stage: Stage) =>
     // Tasks are asked for in step with the kills, so that the last kill still meets work.
     const fed = Effect.forEach(tasks, (planned, index) => {
       const killsBefore = Math.floor((index / tasks.length) * kills) - 1
-      const turn = until("the kills to keep pace", Effect.sync(() => (hits(stage, "sigkill", "running") >= killsBefore ? true : null)), 20, scenario.limits.wall_ms)
+      // A kill that missed is made up for: there is more to do whenever nothing is under way.
+      const turn = until("the kills to keep pace", Effect.sync(() => (hits(stage, "sigkill", "running") >= killsBefore || effectsInProgress(stage).size === 0 ? true : null)), 20, scenario.limits.wall_ms)
       return Effect.zipRight(turn, handle(stage, planned))
     }, { concurrency: 3, discard: true })
 

@@ -334,11 +334,11 @@ def scenario($cards): . as {id: $id, journal: $hasJournal, events: $lines, effec
     virtualHours: tally(if $journal.world != "simulation" then {x: "it was not simulated"} elif $journal.status != "completed" then {m: "it did not end"} else {g: ([0, (($journal.ended_at - $journal.started_at) / 3600000 | floor)] | max)} end),
     chatLimitsKept: tally(($journal.chat.calls[]? | select(.status == 200 and (.method as $method | ["sendMessage", "editMessageText", "editMessageReplyMarkup", "sendDocument"] | index($method) != null)) | true),
       ($journal.chat.violations[]? | . as $late
-        | ([$journal.chat.calls[] | select(.status == 429 and .method == $late.method and .at < $late.at and (($late.scope | startswith("chat ") | not) or $late.scope == "chat \(.chat)"))][-1]) as $asked
+        | ([$journal.chat.calls[] | select(.status == 429 and (. as $call | all($journal.chat.violations[]; .early and .at == $call.at and .method == $call.method | not)) and .method == $late.method and .at < $late.at and (($late.scope | startswith("chat ") | not) or $late.scope == "chat \(.chat)"))][-1]) as $asked
         | def since($kinds; $to): any($journal.faults[]; .class as $class | ($kinds | index($class) != null) and (.service_at // .at) >= $asked.at and (.service_at // .at) <= $to);
           if $late.early and $asked != null
             and ($late.at <= $asked.at + 250 or ($asked.answered | not) or since(["sigkill", "sync"]; $asked.at + 500)
-              or (since(["clock"]; $late.at) and any($journal.chat.calls[]; .method == "getMe" and .at > $asked.at and .at <= $late.at)))
+              or since(["clock"]; [$journal.chat.calls[] | select(.method == "getMe" and .at <= $late.at) | .at] | max // -1))
           then {x: "whoever called could not know yet that a pause was asked for"} else false end))
   } else {} end)
   + ([$cards[] | . as $card | .checks[] | select(.measure == "heavySuccess") | {key: "heavySuccess \(.parameters) \($card.window)", value:

@@ -876,10 +876,10 @@ const measures = {
     const sends = ["sendMessage", "editMessageText", "editMessageReplyMarkup", "sendDocument"]
     tally.good(chat?.calls.filter(({ method, status }) => status === 200 && sends.includes(method)).length ?? 0)
     for (const { at, early, method, scope } of chat?.violations ?? []) {
-      const asked = chat.calls.filter((call) => call.status === 429 && call.method === method && call.at < at && (!scope.startsWith("chat ") || scope === `chat ${call.chat}`)).at(-1)
+      const asked = chat.calls.filter((call) => call.status === 429 && !chat.violations.some((other) => other.early && other.at === call.at && other.method === call.method) && call.method === method && call.at < at && (!scope.startsWith("chat ") || scope === `chat ${call.chat}`)).at(-1)
       const since = (kinds, to) => faults.some((fault) => kinds.includes(fault.class) && (fault.service_at ?? fault.at) >= asked.at && (fault.service_at ?? fault.at) <= to)
-      const next = asked !== undefined && chat.calls.some((call) => call.method === "getMe" && call.at > asked.at && call.at <= at)
-      const unknown = early && asked !== undefined && (at <= asked.at + 250 || !asked.answered || since(["sigkill", "sync"], asked.at + 500) || (next && since(["clock"], at)))
+      const began = Math.max(...chat.calls.filter((call) => call.method === "getMe" && call.at <= at).map((call) => call.at), -Infinity)
+      const unknown = early && asked !== undefined && (at <= asked.at + 250 || !asked.answered || since(["sigkill", "sync"], asked.at + 500) || since(["clock"], began))
       if (unknown) tally.leftOut("whoever called could not know yet that a pause was asked for")
       else tally.bad()
     }

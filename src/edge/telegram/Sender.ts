@@ -30,6 +30,8 @@ const alertNapMs = 1000
 const streakMin = 3
 /** The wall clock may be slewed by so much between two looks without having been set. */
 const setBackMinMs = 1000
+/** A start lets what was tried less often than this go at once. */
+const restartTriesMax = 20
 
 const monoMs = Effect.clockWith((clock) => Effect.sync(() => Number(clock.unsafeCurrentTimeNanos() / 1_000_000n)))
 
@@ -92,7 +94,7 @@ const later = (way: Way, delivery: Delivery, code: string, askedMs: number): Eff
     const ms = againMs(tries, nowMs - delivery.atMs, askedMs, way.draw())
     if (ms === null) return yield* givenUp(way, delivery, code, `${code}: given up after ${tries} tries`)
     yield* Effect.logWarning("a message could not be sent; it is sent later", { chat, ref, code, tries, pause_ms: ms })
-    yield* kept(way.chats.retry(id, code, nowMs + ms))
+    yield* kept(Effect.flatMap(Clock.currentTimeMillis, (thenMs) => way.chats.retry(id, code, thenMs + ms)))
   })
 
 /** Stores what became of a call. */
@@ -159,6 +161,9 @@ const reachability = (chats: ChatStore["Type"], pollTrouble: () => boolean) => {
   }
 }
 
+const unstuck = (chats: ChatStore["Type"], triesBelow: number): Effect.Effect<void, EngineUnavailable> =>
+  Effect.flatMap(Clock.currentTimeMillis, (nowMs) => kept(chats.unstick(triesBelow, nowMs + matrix.telegram_send.retry.askedMaxMs)))
+
 /** A wall clock that is set back would hold up what waits by it for as long. */
 const clockLook = (chats: ChatStore["Type"]) => {
   let knownMs = -Infinity
@@ -166,7 +171,7 @@ const clockLook = (chats: ChatStore["Type"]) => {
     const aheadMs = (yield* Clock.currentTimeMillis) - (yield* monoMs)
     const isSetBack = aheadMs < knownMs - setBackMinMs
     knownMs = aheadMs
-    if (isSetBack) yield* kept(chats.hurry)
+    if (isSetBack) yield* unstuck(chats, Number.MAX_SAFE_INTEGER)
   })
 }
 
@@ -174,8 +179,9 @@ const started = Effect.gen(function*() {
   const chats = yield* ChatStore
   const { call } = yield* BotApi
   const { next: draw } = yield* Chance
-  // What waits for its next try waits by a clock that may have been set meanwhile, and for a trouble that this start may be the end of.
-  yield* kept(chats.hurry)
+  // What waits for its next try waits by a clock that may have been set meanwhile. Whatever was tried often waits all the same, so that a
+  // server that is started again and again does not spend its tries.
+  yield* unstuck(chats, restartTriesMax)
   const [nowMs, nowMonoMs] = [yield* Clock.currentTimeMillis, yield* monoMs]
   const lately = (yield* kept(chats.lately)).map(({ atMs, chat }) => ({ chat, atMs: nowMonoMs - Math.max(0, nowMs - atMs) }))
   const pacer = Pacer.make(nowMonoMs, lately)

@@ -46,6 +46,7 @@ export const make = (chats: Chats, job: Job, { isHeld, record, wallMs }: Ports):
     sent: (id, message) => stored(() => chats.sent(id, message, wallMs())),
     retry: (id, error, againAtMs) => stored(() => chats.retry(id, error, againAtMs, wallMs())),
     hurry: stored(chats.hurry),
+    unstick: (triesBelow, atMostMs) => stored(() => chats.unstick(triesBelow, atMostMs)),
     pause: (name, untilMs) => stored(() => chats.pause(name, untilMs, wallMs())),
     pauses: stored(() => chats.pauses(wallMs())),
     giveUp: (id, error, event) =>

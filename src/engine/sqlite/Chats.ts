@@ -92,6 +92,8 @@ const prepareOut = (db: Database.Database) => ({
   ),
   part: db.prepare("UPDATE delivery SET parts = ?, tries = 0 WHERE id = ? AND state = 'waits'"),
   hurry: db.prepare("UPDATE delivery SET not_before_ms = 0 WHERE state = 'waits' AND not_before_ms > 0 AND error <> 'http_429'"),
+  unstick: db.prepare("UPDATE delivery SET not_before_ms = 0 WHERE state = 'waits' AND not_before_ms > 0 AND error <> 'http_429' AND tries < ?"),
+  shorten: db.prepare("UPDATE delivery SET not_before_ms = ? WHERE state = 'waits' AND not_before_ms > ? AND error = 'http_429'"),
   forgetOver: db.prepare("DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE state <> 'waits' AND at_ms < ? LIMIT ?)"),
   addSent: db.prepare("INSERT INTO chat_sent (chat, at_ms, delivery) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"),
   forgetSent: db.prepare("DELETE FROM chat_sent WHERE chat = ? AND at_ms < ?"),
@@ -212,6 +214,10 @@ const sendingOf = (sql: ReturnType<typeof prepareOut>) => {
     },
     giveUp: (id: number, error: string): boolean => sql.end.run("given_up", error, id).changes > 0,
     hurry: (): number => sql.hurry.run().changes,
+    unstick: (triesBelow: number, atMostMs: number): void => {
+      sql.unstick.run(triesBelow)
+      sql.shorten.run(atMostMs, atMostMs)
+    },
     pause: (name: string, untilMs: number, nowMs: number): void => {
       sql.forgetPauses.run(nowMs)
       sql.pause.run(name, untilMs)

@@ -52,6 +52,7 @@ const sending = ({ behindMs = () => 0, forMs, play, polls, remembered = [], take
   let waiting: ReadonlyArray<Delivery> = given.map(([chat, ref, notBeforeMs = 0], at) => ({
     id: at + 1, chat, ref, card: null, body: { _tag: "Text", text: ref, entities: [], buttons: [] }, tries: 0, notBeforeMs, atMs: 0, parts: 0, message: null
   }))
+  const unstuck: Array<number> = []
   let marks = 0
   const api = Layer.succeed(BotApi, {
     bot: "7",
@@ -86,6 +87,10 @@ const sending = ({ behindMs = () => 0, forMs, play, polls, remembered = [], take
       Effect.sync(() => {
         waiting = waiting.map((one) => (one.id === id ? { ...one, tries: one.tries + 1, notBeforeMs } : one))
       }),
+    unstick: (triesBelow, atMostMs) => Effect.sync(() => {
+      unstuck.push(triesBelow)
+      waiting = waiting.map((one) => ({ ...one, notBeforeMs: one.tries < triesBelow ? 0 : Math.min(one.notBeforeMs, atMostMs) }))
+    }),
     hurry: Effect.sync(() => {
       waiting = waiting.map((one) => ({ ...one, notBeforeMs: 0 }))
       return waiting.length
@@ -102,7 +107,7 @@ const sending = ({ behindMs = () => 0, forMs, play, polls, remembered = [], take
     }
     const exit = yield* Fiber.poll(fiber)
     yield* Fiber.interrupt(fiber)
-    return { calls, ended, exit, paused, left: waiting.map(({ ref }) => ref) }
+    return { calls, ended, exit, paused, unstuck, left: waiting.map(({ ref }) => ref) }
   }).pipe(Effect.provide([api, store, ChatHealth.layer, Logger.minimumLogLevel(LogLevel.None), Layer.succeed(Chance, { next: () => 0.999 })]), Effect.provide(TestContext.TestContext), Effect.runPromise)
 }
 
@@ -146,8 +151,10 @@ describe("the sender", () => {
   })
 
   it("tries at once what waits for its next try when it starts: the clock by which it waits may have been set since", async () => {
-    const { calls } = await sending({ play: () => well, waiting: [["1", "a", 1_000_000]], forMs: 5000 })
+    const { calls, unstuck } = await sending({ play: () => well, waiting: [["1", "a", 1_000_000]], forMs: 5000 })
     expect(calls.map(({ text }) => text.split("\n")[0])).toEqual(["a"])
+    // Not what was tried often: starts alone must not spend its tries.
+    expect(unstuck).toEqual([20])
   })
 
   it("lets nothing wait for a clock that was set back to catch up", async () => {

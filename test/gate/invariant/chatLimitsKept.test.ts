@@ -33,6 +33,12 @@ describe("chatLimitsKept", () => {
       expect(early([pausing({ chat: 102 })], 1250)).toBe("0/1")
     })
 
+    it("and not as it crossed the answer to another that was too early", () => {
+      const again = call(2, { at: 1200, status: 429 })
+      const found = chatLimitsKept(history({ journal: { chat: chatting({ calls: [pausing(), again], violations: [{ ...violation, at: 1200, early: true }, { ...violation, at: 1400, early: true }] }) } }))
+      expect(score(found)).toBe("0/1")
+    })
+
     it("as the word was lost", () => {
       expect(early([pausing({ answered: false })], 9000)).toBe("0/0")
     })
@@ -43,6 +49,7 @@ describe("chatLimitsKept", () => {
       expect(early([pausing(), began], 9000, set(3000))).toBe("0/0")
       expect(early([pausing()], 9000, set(3000))).toBe("0/1")
       expect(early([pausing(), began], 9000, set(900))).toBe("0/1")
+      expect(early([pausing(), began], 9000, set(6000))).toBe("0/1")
       expect(early([pausing(), began], 9000)).toBe("0/1")
     })
 
