@@ -27,7 +27,10 @@ export class Runs extends Context.Tag("opsgate/runtime/Runs")<Runs, {
   /** Registers a run for as long as `use` takes. */
   readonly during: <A, E, R>(task: Task, held: Held, use: (asked: Asked) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
   readonly entries: () => ReadonlyArray<Entry>
-  /** How many runs of this epoch are in hand: those of earlier ones hold no slot. */
+  /**
+   * How many runs of this epoch, and of later ones, are in hand: those of earlier ones hold no slot. A later one is claimed under as soon as
+   * it is stored, which whoever asks may not know yet.
+   */
   readonly countOf: (epoch: number) => number
   /** Tells the run of a task, if it is in hand, that it is asked to end. */
   readonly ask: (task: Task, cancel: PendingCancel) => void
@@ -108,7 +111,11 @@ const make = Effect.sync(() => {
         return Effect.ensuring(use(asked), Effect.sync(leave))
       }),
     entries: () => [...entries.values()],
-    countOf: (epoch) => perEpoch.get(epoch) ?? 0,
+    countOf: (epoch) => {
+      let running = 0
+      for (const [of, count] of perEpoch) if (of >= epoch) running += count
+      return running
+    },
     loseBefore: (epoch) => {
       for (const entry of entries.values()) if (entry.held.epoch < epoch) entry.lose()
     },

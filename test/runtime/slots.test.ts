@@ -55,4 +55,19 @@ describe("slots", () => {
     }).pipe(Effect.provide(layer), Effect.withScheduler(lastFirst())))
     expect(most).toBe(2)
   })
+
+  it("are held under an epoch that whoever claims has not heard of yet, and no more under one that is over", async () => {
+    const counts = await Effect.runPromise(Effect.gen(function*() {
+      const runs = yield* Runs.Runs
+      for (let n = 0; n < 2; n++) yield* submitted(kindOf())
+      const [one, other] = yield* (yield* EngineReader).list({ limit: 2 })
+      if (one === undefined || other === undefined) throw new Error("two tasks were asked for")
+      runs.enter(one, { epoch: 1, generation: 1 })
+      const later = runs.enter(other, { epoch: 2, generation: 1 })
+      const all = [1, 2, 3].map(runs.countOf)
+      later.leave()
+      return [...all, runs.countOf(2)]
+    }).pipe(Effect.provide(Layer.merge(Runs.layer, MemoryEngine.layer().pipe(Layer.provideMerge(Live.instants))))))
+    expect(counts).toEqual([2, 1, 0, 0])
+  })
 })
