@@ -8,7 +8,7 @@ import type { ChatHistory, Encounter, Fault, FaultClass, Operation, Replay, Requ
 import { type Ended, ledgerText, opsgate, opsgateJson, type ProductFailed, serve, type Server, type Workspace } from "./Product.ts"
 import { recorded, recordReads } from "./Operations.ts"
 import type { ToolMissing } from "./Tools.ts"
-import { needsApproval, type Planned } from "./Workload.ts"
+import { declaredKinds, needsApproval, type Planned } from "./Workload.ts"
 
 export interface Stage {
   readonly workspace: Workspace
@@ -122,7 +122,7 @@ export const hits = (stage: Stage, wanted: FaultClass, target: Target): number =
 /** Tasks whose effect has started and is not done, as the ledger says. Of a command that fails it says no end: such tasks are left out. */
 export const effectsInProgress = (stage: Stage): ReadonlySet<string> => {
   const open = new Set<string>()
-  const failing = new Set(stage.requests.flatMap(({ kind, task }) => (task !== null && kind.endsWith(".broken") ? [task] : [])))
+  const failing = new Set(stage.requests.flatMap(({ kind, task }) => (task !== null && declaredKinds[kind]?.fails === true ? [task] : [])))
   for (const line of ledgerText(stage.workspace).split("\n")) {
     const match = /^\{"phase":"(start|done)","task":"([^"]+)"/.exec(line)
     if (match === null) continue

@@ -91,8 +91,7 @@ const prepareOut = (db: Database.Database) => ({
      JOIN delivery AS d ON d.chat = first.chat AND d.place = first.place AND d.state = 'waits' LEFT JOIN card AS c ON c.chat = d.chat AND c.task = d.card ORDER BY d.not_before_ms, d.id LIMIT ?`
   ),
   part: db.prepare("UPDATE delivery SET parts = ?, tries = 0 WHERE id = ? AND state = 'waits'"),
-  hurry: db.prepare("UPDATE delivery SET not_before_ms = 0 WHERE state = 'waits' AND not_before_ms > 0 AND error <> 'http_429'"),
-  unstick: db.prepare("UPDATE delivery SET not_before_ms = 0 WHERE state = 'waits' AND not_before_ms > 0 AND error <> 'http_429' AND tries < ?"),
+  hurry: db.prepare("UPDATE delivery SET not_before_ms = 0 WHERE state = 'waits' AND not_before_ms > 0 AND error <> 'http_429' AND tries < ?"),
   shorten: db.prepare("UPDATE delivery SET not_before_ms = ? WHERE state = 'waits' AND not_before_ms > ? AND error = 'http_429'"),
   forgetOver: db.prepare("DELETE FROM delivery WHERE id IN (SELECT id FROM delivery WHERE state <> 'waits' AND at_ms < ? LIMIT ?)"),
   addSent: db.prepare("INSERT INTO chat_sent (chat, at_ms, delivery) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"),
@@ -213,9 +212,9 @@ const sendingOf = (sql: ReturnType<typeof prepareOut>) => {
       sql.retry.run(againAtMs, error, id)
     },
     giveUp: (id: number, error: string): boolean => sql.end.run("given_up", error, id).changes > 0,
-    hurry: (): number => sql.hurry.run().changes,
+    hurry: (): number => sql.hurry.run(Number.MAX_SAFE_INTEGER).changes,
     unstick: (triesBelow: number, atMostMs: number): void => {
-      sql.unstick.run(triesBelow)
+      sql.hurry.run(triesBelow)
       sql.shorten.run(atMostMs, atMostMs)
     },
     pause: (name: string, untilMs: number, nowMs: number): void => {
